@@ -1,0 +1,157 @@
+"""Every error this library raises, as one tree.
+
+::
+
+    FabricError
+    ├─ InvalidInput                 malformed bytes or text; never heals by retrying
+    │  ├─ PolicySyntaxError         policy text or policy message
+    │  ├─ PackageError              chaincode package
+    │  ├─ IdentityError             certificate, key, signature or MSP
+    │  ├─ ConfigError               channel configuration or profile
+    │  └─ BlockError                block, envelope or transaction
+    ├─ PolicyNotSatisfied           well-formed signatures that do not reach a policy
+    ├─ TransportError               endpoint unreachable, TLS, connection lost; transient
+    │  └─ DeadlineExceeded          no answer within the deadline
+    ├─ RequestRefused               gRPC-level refusal before any simulation
+    ├─ ChaincodeError               response status outside 200..399
+    ├─ GatewayError                 refusal by the Gateway service, with each endorser's detail
+    ├─ CommitFailed                 ordered, then flagged invalid by the committing peer
+    ├─ DeliverError                 a block stream ended with a status other than SUCCESS
+    ├─ OrdererRefused               Broadcast answered with a status other than SUCCESS
+    └─ ParticipationError           an orderer's channel participation API answered with an error
+
+This module must not import anything of the package.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+RETRYABLE_VALIDATION_CODES: Final = frozenset({"MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT"})
+
+
+class FabricError(Exception):
+    """Anything that went wrong between this library and a Fabric network."""
+
+
+class InvalidInput(FabricError):
+    """The bytes or text are malformed: the same input will always be refused."""
+
+
+class PolicySyntaxError(InvalidInput):
+    """A policy's text or message cannot be understood."""
+
+
+class PackageError(InvalidInput):
+    """A chaincode package, or what one should be built from, is malformed."""
+
+
+class IdentityError(InvalidInput):
+    """A certificate, key, signature, identity or MSP definition is not acceptable."""
+
+
+class ConfigError(InvalidInput):
+    """A channel configuration, or the profile of one, is not acceptable."""
+
+
+class BlockError(InvalidInput):
+    """A block, or an envelope inside one, is malformed."""
+
+
+class PolicyNotSatisfied(FabricError):
+    """The signatures are readable but do not satisfy the policy; the text is Fabric's."""
+
+
+class TransportError(FabricError):
+    """The endpoint could not be reached or the connection broke; trying again may help."""
+
+    def __init__(self, endpoint: str, message: str) -> None:
+        super().__init__(f"{endpoint}: {message}")
+        self.endpoint = endpoint
+        self.message = message
+
+
+class DeadlineExceeded(TransportError):
+    """The endpoint did not answer within the deadline; whether it acted is unknown."""
+
+
+class RequestRefused(FabricError):
+    """A node refused the request at gRPC level, before simulating anything."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class ChaincodeError(FabricError):
+    """A chaincode (or system chaincode) answered with a status outside 200..399."""
+
+    def __init__(self, status: int, message: str, payload: bytes = b"") -> None:
+        super().__init__(f"chaincode response {status}, {message}")
+        self.status = status
+        self.message = message
+        self.payload = payload
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDetail:
+    """What one endorser or orderer said when the Gateway gave up."""
+
+    address: str
+    msp_id: str
+    message: str
+
+
+class GatewayError(FabricError):
+    """The Gateway service refused or failed; ``details`` holds one entry per node asked."""
+
+    def __init__(self, code: str, message: str, details: tuple[ErrorDetail, ...] = ()) -> None:
+        said = "; ".join(f"{detail.msp_id} {detail.address}: {detail.message}" for detail in details)
+        super().__init__(f"{code}: {message}" + (f" ({said})" if said else ""))
+        self.code = code
+        self.message = message
+        self.details = details
+
+
+class CommitFailed(FabricError):
+    """The transaction is in a block but was flagged invalid, so it changed nothing."""
+
+    def __init__(self, transaction_id: str, code: str, block_number: int) -> None:
+        super().__init__(f"transaction {transaction_id} in block {block_number} was not valid: {code}")
+        self.transaction_id = transaction_id
+        self.code = code
+        self.block_number = block_number
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same invocation, endorsed anew, may succeed."""
+        return self.code in RETRYABLE_VALIDATION_CODES
+
+
+class DeliverError(FabricError):
+    """A block stream ended with a status (its protobuf name) other than SUCCESS."""
+
+    def __init__(self, status: str, message: str = "") -> None:
+        super().__init__(f"deliver ended with {status}" + (f": {message}" if message else ""))
+        self.status = status
+        self.message = message
+
+
+class OrdererRefused(FabricError):
+    """An orderer answered Broadcast with a status (its protobuf name) other than SUCCESS."""
+
+    def __init__(self, status: str, info: str) -> None:
+        super().__init__(f"orderer refused the envelope with {status}: {info}")
+        self.status = status
+        self.info = info
+
+
+class ParticipationError(FabricError):
+    """The channel participation API answered with an HTTP error status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"channel participation answered {status}: {message}")
+        self.status = status
+        self.message = message
