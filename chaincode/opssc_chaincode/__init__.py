@@ -1,0 +1,1 @@
+"""The OpsSC contract: documents, the pure tally, transactions and the chaincode server."""

@@ -1,0 +1,1 @@
+"""A Fabric network on one machine, embedded or official, behind one interface."""

@@ -1,0 +1,1 @@
+"""Hyperledger Fabric administration for Python; knows nothing of Kubernetes or OpsSC."""

@@ -1,0 +1,1 @@
+"""The OpsSC operator: brings what the ledger decided to one organization's own peers."""

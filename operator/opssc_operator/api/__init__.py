@@ -1,0 +1,1 @@
+"""Pydantic models of our Kubernetes kinds; no I/O."""

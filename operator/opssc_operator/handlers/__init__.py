@@ -1,0 +1,1 @@
+"""The kopf edge: events become keys of the work queue."""

@@ -1,0 +1,1 @@
+"""Adapters on fabric_admin and the contract; no Kubernetes, no kopf."""

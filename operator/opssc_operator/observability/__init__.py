@@ -1,0 +1,1 @@
+"""Metrics, logging fields and health of the operator."""

@@ -1,0 +1,1 @@
+"""Gather, decide, act, report: one function per kind, and the runner."""

@@ -1,0 +1,1 @@
+"""Local Kubernetes API servers for tests and the demo, one per organization."""
