@@ -1,0 +1,178 @@
+"""Where every node of a network lives: names, directories and addresses, decided before anything starts."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fabric_devnet.errors import NodeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fabric_devnet.spec import NetworkSpec
+
+ORDERER_MSP_ID = "OrdererMSP"
+ORDERER_DOMAIN = "example.com"
+LOOPBACK = "127.0.0.1"
+# Below Linux's ephemeral range, so that no outgoing connection takes a port between choosing and listening.
+_FIRST_PORT, _LAST_PORT = 20000, 32000
+_PORT_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PeerNode:
+    """One peer: `address` serves all its gRPC services, `directory` holds `msp/` and `tls/`, `data_directory` its ledgers."""
+
+    name: str
+    msp_id: str
+    address: str
+    chaincode_address: str
+    operations_address: str
+    directory: Path
+    data_directory: Path
+    log_file: Path
+    builder_config: tuple[tuple[str, str], ...]
+
+    @property
+    def builder_config_json(self) -> str:
+        """The value of CHAINCODE_AS_A_SERVICE_BUILDER_CONFIG, the context of connection templates."""
+        return json.dumps(dict(self.builder_config))
+
+
+@dataclass(frozen=True, slots=True)
+class OrdererNode:
+    """One orderer: gRPC on `address`, channel participation with mutual TLS on `admin_address`."""
+
+    name: str
+    msp_id: str
+    address: str
+    admin_address: str
+    operations_address: str
+    directory: Path
+    data_directory: Path
+    log_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationPlan:
+    """One peer organization; `chaincode_host` is a loopback address that is its own in this network."""
+
+    msp_id: str
+    name: str
+    domain: str
+    directory: Path
+    chaincode_host: str
+    peers: tuple[PeerNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OrdererOrganizationPlan:
+    """The organization that runs all orderers."""
+
+    msp_id: str
+    domain: str
+    directory: Path
+    orderers: tuple[OrdererNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """The whole network."""
+
+    spec: NetworkSpec
+    organizations: tuple[OrganizationPlan, ...]
+    orderer_organization: OrdererOrganizationPlan
+
+    @property
+    def peers(self) -> tuple[PeerNode, ...]:
+        """Every peer of every organization."""
+        return tuple(peer for organization in self.organizations for peer in organization.peers)
+
+    @property
+    def orderers(self) -> tuple[OrdererNode, ...]:
+        """Every orderer."""
+        return self.orderer_organization.orderers
+
+
+def build_plan(spec: NetworkSpec) -> NetworkPlan:
+    """Choose addresses that are free now for every node of `spec`; writes nothing."""
+    ports = _free_ports(3 * (spec.organizations * spec.peers + spec.orderers))
+    network_prefix = f"127.{1 + secrets.randbelow(254)}.{1 + secrets.randbelow(254)}"
+    organizations = tuple(
+        _plan_organization(spec, number, network_prefix, ports) for number in range(1, spec.organizations + 1)
+    )
+    return NetworkPlan(spec, organizations, _plan_orderers(spec, ports))
+
+
+def _plan_organization(spec: NetworkSpec, number: int, network_prefix: str, ports: Iterator[int]) -> OrganizationPlan:
+    msp_id, name = f"Org{number}MSP", f"org{number}"
+    domain = f"{name}.example.com"
+    directory = spec.directory / "organizations" / "peerOrganizations" / domain
+    chaincode_host = f"{network_prefix}.{number}"
+    peers = []
+    for index in range(spec.peers):
+        peer = f"peer{index}.{domain}"
+        builder_config = {
+            "peername": f"peer{index}-{name}",
+            "orgname": name,
+            "mspid": msp_id,
+            "chaincode_host": chaincode_host,
+        }
+        node = PeerNode(
+            name=peer,
+            msp_id=msp_id,
+            address=f"{LOOPBACK}:{next(ports)}",
+            chaincode_address=f"{LOOPBACK}:{next(ports)}",
+            operations_address=f"{LOOPBACK}:{next(ports)}",
+            directory=directory / "peers" / peer,
+            data_directory=spec.directory / "nodes" / peer,
+            log_file=spec.directory / "logs" / f"{peer}.log",
+            builder_config=tuple(builder_config.items()),
+        )
+        peers.append(node)
+    return OrganizationPlan(msp_id, name, domain, directory, chaincode_host, tuple(peers))
+
+
+def _plan_orderers(spec: NetworkSpec, ports: Iterator[int]) -> OrdererOrganizationPlan:
+    directory = spec.directory / "organizations" / "ordererOrganizations" / ORDERER_DOMAIN
+    orderers = []
+    for index in range(spec.orderers):
+        name = f"orderer{index}.{ORDERER_DOMAIN}"
+        node = OrdererNode(
+            name=name,
+            msp_id=ORDERER_MSP_ID,
+            address=f"{LOOPBACK}:{next(ports)}",
+            admin_address=f"{LOOPBACK}:{next(ports)}",
+            operations_address=f"{LOOPBACK}:{next(ports)}",
+            directory=directory / "orderers" / name,
+            data_directory=spec.directory / "nodes" / name,
+            log_file=spec.directory / "logs" / f"{name}.log",
+        )
+        orderers.append(node)
+    return OrdererOrganizationPlan(ORDERER_MSP_ID, ORDERER_DOMAIN, directory, tuple(orderers))
+
+
+def _free_ports(count: int) -> "Iterator[int]":
+    """Yield `count` different TCP ports that were free on 127.0.0.1 just now."""
+    chosen: list[int] = []
+    for _ in range(_PORT_ATTEMPTS + count):
+        if len(chosen) == count:
+            return iter(chosen)
+        port = _FIRST_PORT + secrets.randbelow(_LAST_PORT - _FIRST_PORT)
+        if port not in chosen and _is_free(port):
+            chosen.append(port)
+    raise NodeFailed(f"no {count} free TCP ports on {LOOPBACK} between {_FIRST_PORT} and {_LAST_PORT}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,94 @@
+"""What a development network shall look like, as data; knows nothing of files, ports or processes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from fabric_devnet.errors import SpecError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHANNEL_NAME = re.compile(r"[a-z][a-z0-9.-]{0,248}")
+_DURATION = re.compile(r"([0-9]+(\.[0-9]+)?(ms|s|m))+")
+MAX_ORGANIZATIONS = 100
+
+
+class BackendName(StrEnum):
+    """Who plays the peers and orderers."""
+
+    EMBEDDED = "embedded"
+    FABRIC = "fabric"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """One application channel; empty `members` means every organization."""
+
+    name: str
+    members: tuple[str, ...] = ()
+    lifecycle_endorsement: str = "MAJORITY Endorsement"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """Size and channels of a network; everything it writes goes below `directory`.
+
+    Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`.
+    `batch_timeout` is a Go duration. Raises SpecError when built with values no network can have.
+    """
+
+    directory: Path
+    organizations: int = 3
+    peers: int = 1
+    orderers: int = 1
+    channels: tuple[ChannelSpec, ...] = (ChannelSpec("ops-channel"), ChannelSpec("mychannel"))
+    backend: BackendName = BackendName.EMBEDDED
+    batch_timeout: str = "200ms"
+    max_message_count: int = 500
+    ready_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built."""
+        _refuse_counts(self)
+        if not _DURATION.fullmatch(self.batch_timeout):
+            raise SpecError(f"batch_timeout {self.batch_timeout!r} is no duration such as 200ms or 2s")
+        names = [channel.name for channel in self.channels]
+        if len(set(names)) != len(names):
+            raise SpecError(f"channel names must be unique: {', '.join(names)}")
+        for channel in self.channels:
+            _refuse_channel(channel, self.msp_ids)
+
+    @property
+    def msp_ids(self) -> tuple[str, ...]:
+        """MSP IDs of the peer organizations, in order."""
+        return tuple(f"Org{number}MSP" for number in range(1, self.organizations + 1))
+
+    def members(self, channel: ChannelSpec) -> tuple[str, ...]:
+        """MSP IDs of the channel's members."""
+        return channel.members or self.msp_ids
+
+
+def _refuse_counts(spec: NetworkSpec) -> None:
+    if not 1 <= spec.organizations <= MAX_ORGANIZATIONS:
+        raise SpecError(f"organizations must be between 1 and {MAX_ORGANIZATIONS}, not {spec.organizations}")
+    for field, value in (
+        ("peers", spec.peers),
+        ("orderers", spec.orderers),
+        ("max_message_count", spec.max_message_count),
+    ):
+        if value < 1:
+            raise SpecError(f"{field} must be at least 1, not {value}")
+
+
+def _refuse_channel(channel: ChannelSpec, msp_ids: tuple[str, ...]) -> None:
+    if not _CHANNEL_NAME.fullmatch(channel.name):
+        raise SpecError(
+            f"channel name {channel.name!r} must start with a-z and go on with a-z, 0-9, '.' or '-', 249 at most"
+        )
+    unknown = [msp_id for msp_id in channel.members if msp_id not in msp_ids]
+    if unknown:
+        raise SpecError(f"channel {channel.name} names members the network lacks: {', '.join(unknown)}")
