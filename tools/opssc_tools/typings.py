@@ -13,11 +13,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import fabric_protos
 from google.protobuf import descriptor_pb2
 from google.protobuf.compiler import plugin_pb2
-from google.protobuf.descriptor import FileDescriptor
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import FileDescriptor
 
 PACKAGE = "fabric_protos"
 PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")

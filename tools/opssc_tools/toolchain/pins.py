@@ -1,0 +1,123 @@
+"""Which programs are pinned, and where a build of exactly these pins lives.
+
+A build lives outside the work tree in `$OPSSC_CACHE/tools/<key>`, where the key is a digest of go.mod, go.sum, the Go
+version and the platform. So a changed pin is a new folder, several work trees share builds, and nothing is ever stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from opssc_tools.errors import MissingProgramError, ToolsError
+
+PINS_FOLDER = Path(__file__).resolve().parents[2]
+GO_ENV_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class GoModule:
+    """One Go module of pins: its folder under `tools/`, and program name to Go package."""
+
+    name: str
+    packages: dict[str, str]
+    pinned: str
+    stamps: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its go.mod."""
+        return PINS_FOLDER / self.name
+
+    @property
+    def version(self) -> str:
+        """The pinned version, such as `v1.34.4`, as its go.mod names it."""
+        go_mod = (self.folder / "go.mod").read_text(encoding="utf-8")
+        found = re.search(rf"^(?:require)?\s+{re.escape(self.pinned)} (v\S+)", go_mod, re.MULTILINE)
+        if found is None:
+            raise ToolsError(f"{self.folder / 'go.mod'} pins no {self.pinned}")
+        return found[1]
+
+
+KUBE = GoModule(
+    name="kube",
+    packages={
+        "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+        "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    },
+    pinned="k8s.io/kubernetes",
+    stamps=("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
+)
+ETCD = GoModule(name="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}, pinned="go.etcd.io/etcd/server/v3")
+MODULES = (ETCD, KUBE)
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where the built programs of a local test cluster are."""
+
+    etcd: Path
+    kube_apiserver: Path
+    kube_controller_manager: Path
+    kubectl: Path
+
+
+def cache_root() -> Path:
+    """Return the folder of everything built and kept: OPSSC_CACHE, or `opssc` in the user's cache folder."""
+    own = os.environ.get("OPSSC_CACHE")
+    if own:
+        return Path(own).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute() / "opssc"
+
+
+def fetch_go_version(module: GoModule) -> str:
+    """Return the Go version and platform that would build this module, such as `go1.26.8 linux/amd64`.
+
+    Raises:
+        MissingProgramError: when there is no Go, or none that this module accepts.
+    """
+    command = ["go", "env", "GOVERSION", "GOOS", "GOARCH"]
+    try:
+        done = subprocess.run(
+            command, cwd=module.folder, capture_output=True, text=True, check=True, timeout=GO_ENV_TIMEOUT_SECONDS
+        )
+    except FileNotFoundError as exc:
+        raise MissingProgramError("there is no Go on this machine: install golang-go, then run `make setup`") from exc
+    except subprocess.CalledProcessError as exc:
+        raise MissingProgramError(f"Go cannot work in {module.folder}: {exc.stderr.strip()}") from exc
+    version, system, architecture = done.stdout.split()
+    return f"{version} {system}/{architecture}"
+
+
+def build_folder(module: GoModule) -> Path:
+    """Return where a build of exactly these pins with this Go lives, built or not."""
+    digest = hashlib.sha256(fetch_go_version(module).encode())
+    for pin in ("go.mod", "go.sum"):
+        digest.update((module.folder / pin).read_bytes())
+    return cache_root() / "tools" / f"{module.name}-{module.version}-{digest.hexdigest()[:16]}"
+
+
+def locate() -> Programs:
+    """Return the paths of the built programs.
+
+    Raises:
+        MissingProgramError: when one of them has not been built for the present pins.
+    """
+    paths: dict[str, Path] = {}
+    for module in MODULES:
+        folder = build_folder(module)
+        for program in module.packages:
+            paths[program] = folder / program
+            if not paths[program].is_file():
+                raise MissingProgramError(f"{program} {module.version} is not built on this machine: run `make setup`")
+    return Programs(
+        etcd=paths["etcd"],
+        kube_apiserver=paths["kube-apiserver"],
+        kube_controller_manager=paths["kube-controller-manager"],
+        kubectl=paths["kubectl"],
+    )
