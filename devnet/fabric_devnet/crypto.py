@@ -5,7 +5,7 @@ In memory only; `material` decides which file each one becomes.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
-_LIFETIME = datetime.timedelta(days=3650)
-_BACKDATE = datetime.timedelta(minutes=5)
+_LIFETIME = dt.timedelta(days=3650)
+_BACKDATE = dt.timedelta(minutes=5)
 
 
 class Role(StrEnum):
@@ -121,7 +121,7 @@ def _name(common_name: str, organization: str, role: Role | None = None) -> x509
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    start = datetime.datetime.now(datetime.UTC) - _BACKDATE
+    start = dt.datetime.now(dt.UTC) - _BACKDATE
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -32,7 +32,7 @@ class Authorities:
     tls: CertificateAuthority
 
     @classmethod
-    def create(cls, domain: str) -> "Authorities":
+    def create(cls, domain: str) -> Authorities:
         """Make both authorities of the organization at `domain`."""
         return cls(
             domain,
@@ -72,7 +72,7 @@ def write_node(directory: Path, authorities: Authorities, name: str, role: Role)
     _write_tls(directory / "tls", authorities, authorities.tls.issue_tls(name, authorities.domain), "server")
 
 
-def write_user(organization: Path, authorities: Authorities, name: str, role: Role | None) -> "Path":
+def write_user(organization: Path, authorities: Authorities, name: str, role: Role | None) -> Path:
     """Create `users/<name>@<domain>` with an enrollment and a TLS client certificate; returns the user's directory."""
     common_name = f"{name}@{authorities.domain}"
     directory = organization / "users" / common_name

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.transport import Endpoint
-
 from fabric_devnet.channels import create_channel
 from fabric_devnet.describe import describe_network
 from fabric_devnet.errors import SpecError

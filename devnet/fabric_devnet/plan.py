@@ -26,7 +26,7 @@ _PORT_ATTEMPTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class PeerNode:
-    """One peer: `address` serves all its gRPC services, `directory` holds `msp/` and `tls/`, `data_directory` its ledgers."""
+    """One peer: gRPC services on `address`, `msp/` and `tls/` in `directory`, ledgers in `data_directory`."""
 
     name: str
     msp_id: str
@@ -157,7 +157,7 @@ def _plan_orderers(spec: NetworkSpec, ports: Iterator[int]) -> OrdererOrganizati
     return OrdererOrganizationPlan(ORDERER_MSP_ID, ORDERER_DOMAIN, directory, tuple(orderers))
 
 
-def _free_ports(count: int) -> "Iterator[int]":
+def _free_ports(count: int) -> Iterator[int]:
     """Yield `count` different TCP ports that were free on 127.0.0.1 just now."""
     chosen: list[int] = []
     for _ in range(_PORT_ATTEMPTS + count):
