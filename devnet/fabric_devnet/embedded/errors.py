@@ -1,0 +1,48 @@
+"""What peers and orderers of the embedded network refuse, in the words of Fabric.
+
+Refusal                    a client asked for something that Fabric would refuse; the text is what the client sees
+├─ ProposalRefused         refused before simulation: gRPC UNKNOWN
+├─ AccessDenied            an access policy is not satisfied
+├─ InvocationFailed        a system chaincode answers with a status and a message
+├─ DefinitionRefused       a chaincode definition breaks a rule of `_lifecycle`
+├─ ChaincodeUnavailable    no chaincode runs under that name here, or its server cannot be reached
+└─ ExecutionFailed         the chaincode's stream broke, timed out or broke the protocol
+"""
+
+from __future__ import annotations
+
+
+class Refusal(Exception):
+    """A request that Fabric would refuse; `text` is what the client sees."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class ProposalRefused(Refusal):
+    """A proposal that is refused before anything is simulated."""
+
+
+class AccessDenied(Refusal):
+    """A creator who does not satisfy the policy of a resource."""
+
+
+class InvocationFailed(Refusal):
+    """A system chaincode that answers with a status other than 200."""
+
+    def __init__(self, text: str, status: int = 500) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class DefinitionRefused(Refusal):
+    """A chaincode definition that breaks a rule of `_lifecycle`."""
+
+
+class ChaincodeUnavailable(Refusal):
+    """A chaincode that is not defined, approved, installed or reachable."""
+
+
+class ExecutionFailed(Refusal):
+    """A chaincode that gave no usable answer."""
