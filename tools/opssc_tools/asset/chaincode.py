@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 
-from opssc_chaincode.shim import InvalidKey, Response, Stub
+from opssc_chaincode.shim import InvalidKeyError, Response, Stub
 
 _Function = Callable[[Stub, Sequence[str]], Awaitable[Response]]
 
@@ -42,7 +42,7 @@ class AssetChaincode:
             return Response(400, f"{name} takes {expected} arguments, {len(args)} given")
         try:
             return await function(stub, args)
-        except InvalidKey as exc:
+        except InvalidKeyError as exc:
             return Response(400, str(exc))
 
 
