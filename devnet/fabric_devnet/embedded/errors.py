@@ -7,6 +7,10 @@ Refusal                    a client asked for something that Fabric would refuse
 ├─ DefinitionRefused       a chaincode definition breaks a rule of `_lifecycle`
 ├─ ChaincodeUnavailable    no chaincode runs under that name here, or its server cannot be reached
 └─ ExecutionFailed         the chaincode's stream broke, timed out or broke the protocol
+LedgerError                the ledger, or a simulation on it, refuses; the text is Fabric's
+├─ NotInLedger             no such block number, block hash or transaction
+├─ BadBlock                a block that does not continue this ledger, or cannot be applied to it
+└─ SimulationError         the transaction asks for what a simulation cannot do
 """
 
 from __future__ import annotations
@@ -46,3 +50,19 @@ class ChaincodeUnavailable(Refusal):
 
 class ExecutionFailed(Refusal):
     """A chaincode that gave no usable answer."""
+
+
+class LedgerError(Exception):
+    """The ledger, or a simulation on it, refuses."""
+
+
+class NotInLedger(LedgerError):
+    """No such block number, block hash or transaction."""
+
+
+class BadBlock(LedgerError):
+    """A block that does not continue this ledger, or cannot be applied to it."""
+
+
+class SimulationError(LedgerError):
+    """A transaction that asks for what a simulation cannot do."""
