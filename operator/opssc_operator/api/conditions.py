@@ -1,0 +1,136 @@
+"""Conditions of all kinds: their types, the closed set of reasons, and one condition as it stands in status."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from opssc_operator.api.fields import ApiModel, Time
+
+
+class ConditionStatus(StrEnum):
+    """Truth of a condition."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ConditionType(StrEnum):
+    """What a condition is about; `docs/api.md` says what True means for each."""
+
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    # FabricOrganization
+    IDENTITY_READY = "IdentityReady"
+    PEERS_READY = "PeersReady"
+    GOVERNANCE_READY = "GovernanceReady"
+    # ChaincodeProposal
+    VERIFIED = "Verified"
+    ACCEPTED = "Accepted"
+    INSTALLED = "Installed"
+    APPROVED = "Approved"
+    COMMIT_READY = "CommitReady"
+    COMMITTED = "Committed"
+    # Vote
+    COUNTED = "Counted"
+
+
+class Reason(StrEnum):
+    """Why a condition has its status; stable words that people and alerts may depend on."""
+
+    # Good news: the reason of a condition that is True.
+    IDENTITY_VALID = "IdentityValid"
+    PEERS_REACHABLE = "PeersReachable"
+    CONTRACT_COMMITTED = "ContractCommitted"
+    VERIFIED = "Verified"
+    ACCEPTED = "Accepted"
+    INSTALLED = "Installed"
+    APPROVED = "Approved"
+    COMMIT_READY = "CommitReady"
+    COMMITTED = "Committed"
+    COUNTED = "Counted"
+    READY = "Ready"
+
+    # At work or waiting for others; nobody here needs to do anything.
+    PENDING = "Pending"
+    PROPOSING = "Proposing"
+    PROGRESSING = "Progressing"
+    SUSPENDED = "Suspended"
+    AWAITING_PROPOSAL = "AwaitingProposal"
+    AWAITING_VERIFICATION = "AwaitingVerification"
+    AWAITING_VOTES = "AwaitingVotes"
+    AWAITING_OWN_VOTE = "AwaitingOwnVote"
+    AWAITING_INSTALL = "AwaitingInstall"
+    AWAITING_ORGANIZATIONS = "AwaitingOrganizations"
+    AWAITING_COMMIT = "AwaitingCommit"
+    AWAITING_INIT = "AwaitingInit"
+    BOOTSTRAPPING = "Bootstrapping"
+
+    # The organization: identities, peers, governance.
+    ORGANIZATION_NOT_READY = "OrganizationNotReady"
+    DUPLICATE_ORGANIZATION = "DuplicateOrganization"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
+    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, no secret
+    IDENTITY_INVALID = "IdentityInvalid"
+    CERTIFICATE_EXPIRED = "CertificateExpired"
+    UNKNOWN_MSP = "UnknownMSP"
+    NOT_AUTHORIZED = "NotAuthorized"
+    NO_PEERS = "NoPeers"
+    PEER_UNREACHABLE = "PeerUnreachable"
+    CHANNEL_NOT_FOUND = "ChannelNotFound"
+    GOVERNANCE_UNAVAILABLE = "GovernanceUnavailable"
+    CONTRACT_NOT_COMMITTED = "ContractNotCommitted"
+    CONTRACT_MISMATCH = "ContractMismatch"
+    CONTRACT_POLICY_TOO_WEAK = "ContractPolicyTooWeak"
+
+    # The proposal: what it says against what the ledger and the own peer say.
+    INVALID_SPEC = "InvalidSpec"
+    DUPLICATE_MANIFEST = "DuplicateManifest"
+    CONTENT_CONFLICT = "ContentConflict"
+    SNAPSHOT_MISMATCH = "SnapshotMismatch"
+    PACKAGE_ID_MISMATCH = "PackageIDMismatch"
+    NOT_A_MEMBER = "NotAMember"
+    REFUSED_BY_CONTRACT = "RefusedByContract"
+    UNSUPPORTED_BY_THIS_VERSION = "UnsupportedByThisVersion"
+
+    # Its end other than a commit.
+    REJECTED = "Rejected"
+    WITHDRAWN = "Withdrawn"
+    WITHDRAWN_FINAL = "WithdrawnFinal"
+    EXPIRED = "Expired"
+    STALE = "Stale"
+    SEQUENCE_CONFLICT = "SequenceConflict"
+    SUPERSEDED = "Superseded"
+
+    # Carrying it out.
+    INSTALL_FAILED = "InstallFailed"
+    EXTERNAL_BUILDER_MISSING = "ExternalBuilderMissing"
+    SKIPPED_BY_VOTE = "SkippedByVote"
+    APPROVAL_FAILED = "ApprovalFailed"
+    DEFINITION_MISMATCH = "DefinitionMismatch"
+    DISAGREED = "Disagreed"
+    COMMIT_FAILED = "CommitFailed"
+    INIT_FAILED = "InitFailed"
+
+    # The vote.
+    CONTENT_HASH_REQUIRED = "ContentHashRequired"
+    HASH_MISMATCH = "HashMismatch"
+    VOTING_CLOSED = "VotingClosed"
+    ALREADY_VOTED = "AlreadyVoted"
+    DUPLICATE_VOTE = "DuplicateVote"
+
+    # Ours to repair.
+    INTERNAL_ERROR = "InternalError"
+
+
+class Condition(ApiModel):
+    """One condition; times are put in when it is merged into the status that stands."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    last_transition_time: Time | None = None
+    observed_generation: Annotated[int, Field(ge=0)] | None = None

@@ -1,0 +1,96 @@
+"""Bounded scalars and the base of all models; each bound here stands in `crds/` too."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints, WithJsonSchema
+
+from opssc_operator.api.durations import GO_DURATION_MAX_LENGTH, GO_DURATION_PATTERN
+
+_UPPER_CASE_PARTS: Final = frozenset({"ca", "id"})
+
+
+def manifest_name(attribute: str) -> str:
+    """Name a Python attribute has in a manifest: camelCase with ID and CA in capitals (`msp_id` is `mspID`)."""
+    first, *rest = attribute.split("_")
+    return first + "".join(part.upper() if part in _UPPER_CASE_PARTS else part.capitalize() for part in rest)
+
+
+class ApiModel(BaseModel):
+    """A part of a manifest: immutable, camelCase outside, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=manifest_name,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    def to_manifest(self) -> dict[str, JsonValue]:
+        """Plain JSON values under their manifest names; what is unset is absent."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _rfc3339(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[
+    datetime,
+    PlainSerializer(_rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment; RFC 3339 in UTC and whole seconds in a manifest."""
+
+MspID = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""MSP ID of an organization, as in the channel's configuration."""
+ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"^[a-z][a-z0-9.-]*$")]
+"""Fabric channel name (Fabric `common/configtx/validator.go`)."""
+ChaincodeName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*$")
+]
+"""Chaincode name (Fabric `core/chaincode/lifecycle/scc.go`)."""
+ChaincodeVersion = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")]
+"""Chaincode version (Fabric `core/chaincode/lifecycle/scc.go`)."""
+ProposalID = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""A proposal's id among its creator's: a DNS-1123 label; ids given here end at 58 characters (rule in the CRD)."""
+ContentHash = Annotated[str, StringConstraints(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
+"""Hex SHA-256 of a proposal's canonical content."""
+Address = Annotated[
+    str, StringConstraints(min_length=3, max_length=253, pattern=r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$")
+]
+"""`host:port` of a peer or an orderer."""
+ServerName = Annotated[
+    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+]
+"""Name expected in a TLS certificate."""
+ObjectName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+    ),
+]
+"""Name of a Kubernetes object."""
+SecretKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+"""Key inside a Secret."""
+Sequence = Annotated[int, Field(ge=1, le=9_007_199_254_740_991)]
+"""Sequence of a chaincode definition; within what JSON numbers carry exactly."""
+PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+"""A signature policy in Fabric's policy language."""
+PolicyPath = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^/Channel(/[A-Za-z0-9._-]+)+$")]
+"""Path of a policy in the channel's configuration."""
+GoDurationText = Annotated[
+    str, StringConstraints(min_length=2, max_length=GO_DURATION_MAX_LENGTH, pattern=GO_DURATION_PATTERN)
+]
+"""A Go duration kept as written, because its text is hashed."""
+StatusText = Annotated[str, StringConstraints(max_length=256)]
+"""A text in status."""
+
+MAX_STATUS_TEXT: Final = 256
+
+
+def status_text(text: str) -> str:
+    """Cut a text to what a status field holds (256 characters), on one line, ending in an ellipsis when cut."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_STATUS_TEXT else line[: MAX_STATUS_TEXT - 1] + "…"

@@ -1,0 +1,231 @@
+"""FabricOrganization: who this namespace acts for, with which keys, peers, orderers and policies."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from opssc_operator.api.conditions import Condition
+from opssc_operator.api.definition import EndorsementPolicy
+from opssc_operator.api.durations import Duration
+from opssc_operator.api.fields import (
+    Address,
+    ApiModel,
+    ChaincodeName,
+    ChaincodeVersion,
+    ChannelName,
+    MspID,
+    ObjectName,
+    SecretKey,
+    Sequence,
+    ServerName,
+    StatusText,
+    Time,
+)
+from opssc_operator.api.metadata import ApiObject
+from opssc_operator.api.package import ImageName, Package
+
+
+class VotingMode(StrEnum):
+    """Who decides this organization's votes."""
+
+    MANUAL = "Manual"
+    RULES = "Rules"
+
+
+class ExecutionMode(StrEnum):
+    """Which accepted proposals this organization carries out."""
+
+    FOLLOW_DECISION = "FollowDecision"
+    OWN_VOTE_ONLY = "OwnVoteOnly"
+
+
+class ProposalKind(StrEnum):
+    """Kinds of proposals on the ledger."""
+
+    CHAINCODE = "Chaincode"
+
+
+class PeerSource(StrEnum):
+    """How a peer was found."""
+
+    EXPLICIT = "Explicit"
+
+
+class SecretRef(ApiModel):
+    """A Secret of the same namespace."""
+
+    name: ObjectName
+
+
+class SecretKeyRef(ApiModel):
+    """One key of a Secret of the same namespace."""
+
+    name: ObjectName
+    key: SecretKey
+
+
+class IdentitySource(ApiModel):
+    """Where a certificate and its key are read at use.
+
+    Without `certKey` and `keyKey` the layouts cert.pem/key.pem, tls.crt/tls.key and signcert/keystore are tried in this
+    order; the two are set together or not at all.
+    """
+
+    secret_ref: SecretRef
+    cert_key: SecretKey | None = None
+    key_key: SecretKey | None = None
+
+    @model_validator(mode="after")
+    def _both_keys(self) -> Self:
+        if (self.cert_key is None) != (self.key_key is None):
+            raise ValueError("set certKey and keyKey together, or neither")
+        return self
+
+
+class Identities(ApiModel):
+    """Identities of this organization; `client` reports and reads, and is `admin` when absent."""
+
+    admin: IdentitySource
+    client: IdentitySource | None = None
+
+
+class TlsAuthority(ApiModel):
+    """Certificates a TLS server is verified against: PEM text or a key of a Secret, exactly one of them."""
+
+    pem: Annotated[str, StringConstraints(min_length=1, max_length=16384)] | None = None
+    secret_ref: SecretKeyRef | None = None
+
+    @model_validator(mode="after")
+    def _one_member(self) -> Self:
+        if (self.pem is None) == (self.secret_ref is None):
+            raise ValueError("set exactly one of tlsCA.pem and tlsCA.secretRef")
+        return self
+
+
+class Peer(ApiModel):
+    """An own peer."""
+
+    name: ServerName
+    address: Address
+    tls_ca: TlsAuthority
+    server_name: ServerName | None = None
+
+
+class Peers(ApiModel):
+    """The own peers."""
+
+    explicit: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=64)]
+
+
+class Orderer(ApiModel):
+    """An orderer that blocks may be fetched from."""
+
+    address: Address
+    tls_ca: TlsAuthority
+    server_name: ServerName | None = None
+
+
+class Bootstrap(ApiModel):
+    """This organization's consent to deploy the OpsSC contract itself with exactly these parameters."""
+
+    version: ChaincodeVersion
+    sequence: Sequence
+    package: Package
+    endorsement_policy: EndorsementPolicy | None = None
+
+
+class Governance(ApiModel):
+    """Where the consortium decides."""
+
+    channel: ChannelName
+    chaincode: ChaincodeName = "opssc"
+    bootstrap: Bootstrap | None = None
+
+
+_Names = Annotated[tuple[ChannelName, ...], Field(max_length=64)]
+
+
+class VotingRule(ApiModel):
+    """Agree to proposals that match every list given here; an empty list matches anything."""
+
+    kinds: Annotated[tuple[ProposalKind, ...], Field(min_length=1, max_length=8)] = (ProposalKind.CHAINCODE,)
+    channels: _Names = ()
+    chaincodes: Annotated[tuple[ChaincodeName, ...], Field(max_length=64)] = ()
+    image_prefixes: Annotated[tuple[ImageName, ...], Field(max_length=64)] = ()
+    creators: Annotated[tuple[MspID, ...], Field(max_length=64)] = ()
+
+
+class Voting(ApiModel):
+    """How this organization votes when nobody applied a Vote."""
+
+    mode: VotingMode = VotingMode.MANUAL
+    rules: Annotated[tuple[VotingRule, ...], Field(max_length=32)] = ()
+
+
+class Mirror(ApiModel):
+    """Which proposals of others appear as objects here."""
+
+    enabled: bool = True
+    retention: Duration = timedelta(hours=720)
+
+
+class FabricOrganizationSpec(ApiModel):
+    """What the platform team declares."""
+
+    msp_id: MspID
+    governance: Governance
+    identities: Identities
+    peers: Peers
+    orderers: Annotated[tuple[Orderer, ...], Field(max_length=64)] = ()
+    voting: Voting = Voting()
+    execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
+    mirror: Mirror = Mirror()
+    suspend: bool = False
+    resync_period: Duration = timedelta(minutes=5)
+
+
+class PeerStatus(ApiModel):
+    """An own peer as last seen."""
+
+    name: ServerName
+    address: Address
+    source: PeerSource
+    reachable: bool
+    channels: Annotated[tuple[ChannelName, ...], Field(max_length=256)] = ()
+    message: StatusText | None = None
+
+
+class IdentityStatus(ApiModel):
+    """A certificate in use; never its key."""
+
+    name: Literal["admin", "client"]
+    subject: StatusText | None = None
+    not_after: Time | None = None
+
+
+class GovernanceStatus(ApiModel):
+    """The ops channel as last seen; `open` and `awaitingMyVote` count proposals."""
+
+    block: Annotated[int, Field(ge=0)] | None = None
+    contract_version: StatusText | None = None
+    open: Annotated[int, Field(ge=0)] | None = None
+    awaiting_my_vote: Annotated[int, Field(ge=0)] | None = None
+
+
+class FabricOrganizationStatus(ApiModel):
+    """What the operator found."""
+
+    observed_generation: Annotated[int, Field(ge=-1)]
+    peers: Annotated[tuple[PeerStatus, ...], Field(max_length=64)] = ()
+    identities: Annotated[tuple[IdentityStatus, ...], Field(max_length=2)] = ()
+    governance: GovernanceStatus | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+
+
+class FabricOrganization(ApiObject):
+    """An organization."""
+
+    kind: Literal["FabricOrganization"] = "FabricOrganization"
+    spec: FabricOrganizationSpec

@@ -1,0 +1,65 @@
+"""Vote: one organization's vote on one proposal, with its local choices."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from opssc_operator.api.conditions import Condition
+from opssc_operator.api.fields import ApiModel, ContentHash
+from opssc_operator.api.metadata import ApiObject
+from opssc_operator.api.refs import ProposalReference
+
+
+class Decision(StrEnum):
+    """What a vote says."""
+
+    AGREE = "Agree"
+    DISAGREE = "Disagree"
+
+
+class LocalPackageType(StrEnum):
+    """Which package this organization installs."""
+
+    PROPOSED = "Proposed"
+    NONE = "None"
+
+
+class LocalPackage(ApiModel):
+    """The package of this organization: the proposed one, or none (approve without a package)."""
+
+    type: LocalPackageType
+
+
+class LocalChoices(ApiModel):
+    """What this organization does on its own nodes; never sent to the ledger."""
+
+    package: LocalPackage | None = None
+
+
+class VoteSpec(ApiModel):
+    """What the organization's approvers declare."""
+
+    proposal: ProposalReference
+    decision: Decision
+    reason: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    content_hash: ContentHash | None = None
+    local: LocalChoices | None = None
+
+
+class VoteStatus(ApiModel):
+    """What became of the vote."""
+
+    observed_generation: Annotated[int, Field(ge=-1)]
+    submitted: bool | None = None
+    tx_id: Annotated[str, StringConstraints(max_length=128)] | None = None
+    counted: bool | None = None
+    content_hash: ContentHash | None = None
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
+
+
+class Vote(ApiObject):
+    """A vote."""
+
+    kind: Literal["Vote"] = "Vote"
+    spec: VoteSpec
