@@ -3,9 +3,9 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from opssc_operator.api.fields import ApiModel, Time
+from opssc_operator.api.fields import ApiModel, StatusText, Time
 
 
 class ConditionStatus(StrEnum):
@@ -131,6 +131,6 @@ class Condition(ApiModel):
     type: ConditionType
     status: ConditionStatus
     reason: Reason
-    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    message: StatusText = ""
     last_transition_time: Time | None = None
     observed_generation: Annotated[int, Field(ge=0)] | None = None

@@ -3,7 +3,16 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from opssc_operator.api.durations import GO_DURATION_MAX_LENGTH, GO_DURATION_PATTERN
 
@@ -76,7 +85,7 @@ SecretKey = Annotated[str, StringConstraints(min_length=1, max_length=253, patte
 """Key inside a Secret."""
 Sequence = Annotated[int, Field(ge=1, le=9_007_199_254_740_991)]
 """Sequence of a chaincode definition; within what JSON numbers carry exactly."""
-PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 """A signature policy in Fabric's policy language."""
 PolicyPath = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^/Channel(/[A-Za-z0-9._-]+)+$")]
 """Path of a policy in the channel's configuration."""
@@ -84,9 +93,6 @@ GoDurationText = Annotated[
     str, StringConstraints(min_length=2, max_length=GO_DURATION_MAX_LENGTH, pattern=GO_DURATION_PATTERN)
 ]
 """A Go duration kept as written, because its text is hashed."""
-StatusText = Annotated[str, StringConstraints(max_length=256)]
-"""A text in status."""
-
 MAX_STATUS_TEXT: Final = 256
 
 
@@ -94,3 +100,11 @@ def status_text(text: str) -> str:
     """Cut a text to what a status field holds (256 characters), on one line, ending in an ellipsis when cut."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_STATUS_TEXT else line[: MAX_STATUS_TEXT - 1] + "…"
+
+
+def _fit(value: object) -> object:
+    return status_text(value) if isinstance(value, str) else value
+
+
+StatusText = Annotated[str, BeforeValidator(_fit), StringConstraints(max_length=MAX_STATUS_TEXT)]
+"""A text in status; a longer one is cut, because a status that cannot be written tells nobody anything."""

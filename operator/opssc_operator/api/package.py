@@ -1,6 +1,5 @@
 """Chaincode packages as a manifest describes them; the same union in proposals and in the contract's bootstrap."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
@@ -16,10 +15,15 @@ BoundLabel = Annotated[
 """Label of a ccaas package: a DNS-1035 label that ends in 12 hex digits of the code it stands for."""
 PackageLabel = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 """Label of any package (Fabric `core/chaincode/persistence/chaincode_package.go`)."""
-IndexText = Annotated[str, StringConstraints(min_length=2, max_length=8192)]
-Indexes = Annotated[Mapping[str, IndexText], Field(min_length=1, max_length=16)]
-"""CouchDB index files: path below META-INF to JSON text."""
-ServerAddress = Annotated[str, StringConstraints(min_length=3, max_length=253)]
+IndexPath = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=200,
+        pattern=r"^statedb/couchdb/(collections/[A-Za-z0-9_-]+/)?indexes/[A-Za-z0-9][A-Za-z0-9._-]*\.json$",
+    ),
+]
+ServerAddress = Annotated[str, StringConstraints(min_length=3, max_length=253, pattern=r"^[ -~]+$")]
 """`host:port` of a chaincode server; may be a template that each peer's builder renders."""
 
 
@@ -28,6 +32,16 @@ class PackageType(StrEnum):
 
     CCAAS = "ccaas"
     K8S = "k8s"
+
+
+class Index(ApiModel):
+    """A CouchDB index file in the package: its path below META-INF and its JSON text."""
+
+    path: IndexPath
+    text: Annotated[str, StringConstraints(min_length=2, max_length=4096)]
+
+
+Indexes = Annotated[tuple[Index, ...], Field(max_length=16)]
 
 
 class Image(ApiModel):
@@ -52,7 +66,7 @@ class CcaasPackage(ApiModel):
     label: BoundLabel
     image: Image
     connection: Connection
-    indexes: Indexes | None = None
+    indexes: Indexes = ()
 
 
 class K8sPackage(ApiModel):
@@ -60,7 +74,7 @@ class K8sPackage(ApiModel):
 
     label: PackageLabel
     image: Image
-    indexes: Indexes | None = None
+    indexes: Indexes = ()
 
 
 class Package(ApiModel):

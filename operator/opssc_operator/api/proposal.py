@@ -1,9 +1,9 @@
 """ChaincodeProposal: one change of one chaincode definition, by a manifest or mirrored from the ledger."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from opssc_operator.api.conditions import Condition, Reason
 from opssc_operator.api.definition import Chaincode, Collection, EndorsementPolicy
@@ -23,6 +23,8 @@ from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.package import Package
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Decision
+
+MAX_SPEC_BYTES: Final = 128 * 1024
 
 _Count = Annotated[int, Field(ge=0)]
 _TransactionID = Annotated[str, StringConstraints(max_length=128)]
@@ -94,13 +96,19 @@ class ChaincodeProposalSpec(ApiModel):
     chaincode: Chaincode
     package: Package
     endorsement_policy: EndorsementPolicy | None = None
-    collections: Annotated[tuple[Collection, ...], Field(max_length=32)] = ()
+    collections: Annotated[tuple[Collection, ...], Field(max_length=32)] | None = None
     description: Annotated[str, StringConstraints(max_length=4096)] | None = None
     voting_period: Duration | None = None
     withdraw: bool = False
     suspend: bool = False
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     server: ServerSettings | None = None
+
+    @model_validator(mode="after")
+    def _bounded_as_a_whole(self) -> Self:
+        if len(self.model_dump_json(by_alias=True, exclude_none=True).encode()) > MAX_SPEC_BYTES:
+            raise ValueError(f"the proposal is larger than {MAX_SPEC_BYTES // 1024} KiB")
+        return self
 
 
 class VoteRecord(ApiModel):
