@@ -1,0 +1,53 @@
+"""Keys of the work queue: what one reconcile is about. No I/O, no queueing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+UNKNOWN_CREATOR = "?"
+"""Stands for the own MSP ID while the namespace has no FabricOrganization; no MSP ID may contain it."""
+
+
+class KeyKind(StrEnum):
+    """The reconcilers there are."""
+
+    ORGANIZATION = "organization"
+    PROPOSAL = "proposal"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """One unit of work: no two reconciles of one key ever overlap.
+
+    `name` is the object's name for an organization, and "creator/id" (``Org1MSP/basic-2``) for a proposal and its
+    report, whichever of manifest, mirror, votes and ledger facts exist.
+    """
+
+    kind: KeyKind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def organization_key(namespace: str, name: str) -> Key:
+    """The key of the FabricOrganization object `name`."""
+    return Key(KeyKind.ORGANIZATION, namespace, name)
+
+
+def proposal_ref(creator: str | None, proposal_id: str) -> str:
+    """The text "creator/id"; without a known creator "?/id"."""
+    return f"{creator or UNKNOWN_CREATOR}/{proposal_id}"
+
+
+def proposal_key(namespace: str, ref: str) -> Key:
+    """The key of the proposal `ref` ("creator/id")."""
+    return Key(KeyKind.PROPOSAL, namespace, ref)
+
+
+def report_key(namespace: str, ref: str) -> Key:
+    """The key of sending the own reports about the proposal `ref` ("creator/id")."""
+    return Key(KeyKind.REPORT, namespace, ref)
