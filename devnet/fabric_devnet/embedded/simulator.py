@@ -34,7 +34,7 @@ class SimulationResults:
 
 @dataclass(slots=True)
 class _Collection:
-    reads: dict[bytes, Version | None] = field(default_factory=dict)
+    reads: dict[str, Version | None] = field(default_factory=dict)
     writes: dict[str, tuple[bytes | None, bool]] = field(default_factory=dict)  # value (None: delete), purge
     metadata_writes: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
@@ -148,7 +148,7 @@ class Simulator:
         committed = self._read_hash(namespace, collection, key)
         self._private_reads.add((namespace, collection))
         held = self.snapshot.get_private(namespace, collection, key)
-        if committed is not None and (held is None or held.version != committed.version):
+        if committed is not None and (held is None or hashlib.sha256(held.value).digest() != committed.value):
             raise SimulationError(
                 "private data matching public hash version is not available. Public hash version = "
                 f"{_version_text(committed.version)}, Private data version = "
@@ -217,9 +217,8 @@ class Simulator:
         return found
 
     def _read_hash(self, namespace: str, collection: str, key: str) -> VersionedValue | None:
-        hashed = key_hash(key)
-        found = self.snapshot.get_hashed(namespace, collection, hashed)
-        self._collection(namespace, collection).reads[hashed] = found.version if found else None
+        found = self.snapshot.get_hashed(namespace, collection, key_hash(key))
+        self._collection(namespace, collection).reads[key] = found.version if found else None
         return found
 
     def _namespace(self, name: str) -> _Namespace:
@@ -291,17 +290,16 @@ def _write(key: str, value: bytes | None) -> kvrwset.KVWrite:
 
 
 def _hashed_set(name: str, touched: _Collection) -> rwset.CollectionHashedReadWriteSet:
-    writes = {key_hash(key): write for key, write in touched.writes.items()}
-    metadata = {key_hash(key): entries for key, entries in touched.metadata_writes.items()}
+    # Sorted by the key itself, not by its hash: so does Fabric, and endorsers must agree byte for byte.
     hashed = kvrwset.HashedRWSet(
         hashed_reads=[
-            kvrwset.KVReadHash(key_hash=hashed, version=_version(touched.reads[hashed]))
-            for hashed in sorted(touched.reads)
+            kvrwset.KVReadHash(key_hash=key_hash(key), version=_version(touched.reads[key]))
+            for key in sorted(touched.reads)
         ],
-        hashed_writes=[_hashed_write(hashed, *writes[hashed]) for hashed in sorted(writes)],
+        hashed_writes=[_hashed_write(key, *touched.writes[key]) for key in sorted(touched.writes)],
         metadata_writes=[
-            kvrwset.KVMetadataWriteHash(key_hash=hashed, entries=_entries(metadata[hashed]))
-            for hashed in sorted(metadata)
+            kvrwset.KVMetadataWriteHash(key_hash=key_hash(key), entries=_entries(touched.metadata_writes[key]))
+            for key in sorted(touched.metadata_writes)
         ],
     )
     private = _private_collection_set(touched)
@@ -312,9 +310,9 @@ def _hashed_set(name: str, touched: _Collection) -> rwset.CollectionHashedReadWr
     )
 
 
-def _hashed_write(hashed: bytes, value: bytes | None, purge: bool) -> kvrwset.KVWriteHash:
+def _hashed_write(key: str, value: bytes | None, purge: bool) -> kvrwset.KVWriteHash:
     digest = b"" if value is None else hashlib.sha256(value).digest()
-    return kvrwset.KVWriteHash(key_hash=hashed, is_delete=value is None, value_hash=digest, is_purge=purge)
+    return kvrwset.KVWriteHash(key_hash=key_hash(key), is_delete=value is None, value_hash=digest, is_purge=purge)
 
 
 def _private_collection_set(touched: _Collection) -> bytes:
