@@ -1,11 +1,18 @@
-"""What every suite shares: the project root, and the data recorded from real Fabric next to it."""
+"""What every suite shares: the project root, recorded data next to it, one local Kubernetes API server."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
+
+from opssc_tools.cluster import LocalCluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,3 +33,10 @@ def vectors() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded vectors at {folder}; set OPSSC_VECTORS to their folder")
     return folder
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalCluster]:
+    """One local cluster for the whole run; a test works in a namespace of its own."""
+    async with LocalCluster.start("shared", tmp_path_factory.mktemp("kubernetes")) as cluster:
+        yield cluster

@@ -1,1 +1,14 @@
-"""Local Kubernetes API servers for tests and the demo, one per organization."""
+"""Kubernetes API servers for tests and the demo, one per organization.
+
+async with LocalCluster.start("org1", directory) as cluster:
+    await cluster.apply_crds(crds)
+    kubeconfig = await cluster.create_operator_credentials("org1", "opssc-operator", rules)
+"""
+
+from __future__ import annotations
+
+from opssc_tools.cluster.access import Cluster
+from opssc_tools.cluster.local import LocalCluster
+from opssc_tools.cluster.start import ClusterKind, start_cluster
+
+__all__ = ["Cluster", "ClusterKind", "LocalCluster", "start_cluster"]
