@@ -1,0 +1,146 @@
+"""An orderer's channel participation REST API, over mutual TLS (Fabric: orderer/common/channelparticipation)."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import quote
+
+import aiohttp
+
+from fabric_admin.errors import DeadlineExceeded, IdentityError, ParticipationError, TransportError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fabric_protos.common import common_pb2
+
+_CHANNELS: Final = "/participation/v1/channels"
+_LOWEST_FAILURE: Final = 400
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelInfo:
+    """An orderer's part in a channel: relation consenter or follower; status active, onboarding, inactive or failed."""
+
+    name: str
+    relation: str
+    status: str
+    height: int
+
+
+class Participation:
+    """Calls to one orderer's admin listener at `url`; certificates and key are PEM bytes.
+
+    Every call raises ParticipationError with the HTTP status and the orderer's text, TransportError, DeadlineExceeded.
+    Constructing raises IdentityError when the TLS material cannot be read. Close it after use.
+    """
+
+    __slots__ = ("_session", "_url")
+
+    def __init__(self, url: str, tls_ca: bytes, client_certificate: bytes, client_key: bytes) -> None:
+        self._url = url.rstrip("/")
+        context = _ssl_context(self._url, tls_ca, client_certificate, client_key)
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the HTTP connections."""
+        await self._session.close()
+
+    async def list(self, *, timeout_seconds: float = 10.0) -> tuple[str, ...]:
+        """Return the channels the orderer takes part in, sorted, those being removed included."""
+        answer = await self._request("GET", _CHANNELS, timeout_seconds)
+        channels = _member(answer, "channels")
+        names = [_text(channel, "name") for channel in channels] if isinstance(channels, list) else []
+        return tuple(sorted(names))
+
+    async def info(self, channel: str, *, timeout_seconds: float = 10.0) -> ChannelInfo:
+        """Return the orderer's part in a channel; ParticipationError 404 when it has none."""
+        return _read_info(await self._request("GET", f"{_CHANNELS}/{quote(channel, safe='')}", timeout_seconds))
+
+    async def join(self, block: common_pb2.Block, *, timeout_seconds: float = 30.0) -> ChannelInfo:
+        """Make the orderer join the channel of a configuration block; ParticipationError 405 when it has already."""
+        form = aiohttp.FormData()
+        form.add_field("config-block", block.SerializeToString(), filename="config.block")
+        return _read_info(await self._request("POST", _CHANNELS, timeout_seconds, form))
+
+    async def remove(self, channel: str, *, timeout_seconds: float = 30.0) -> None:
+        """Start removing a channel from the orderer; it is gone once `info` answers 404."""
+        await self._request("DELETE", f"{_CHANNELS}/{quote(channel, safe='')}", timeout_seconds)
+
+    async def _request(
+        self, method: str, path: str, timeout_seconds: float, form: aiohttp.FormData | None = None
+    ) -> object:
+        timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        try:
+            async with self._session.request(method, self._url + path, data=form, timeout=timeout) as response:
+                body = await response.read()
+        except TimeoutError as exc:
+            raise DeadlineExceeded(self._url, f"no answer within {timeout_seconds:g} s") from exc
+        except aiohttp.ClientError as exc:
+            raise TransportError(self._url, str(exc)) from exc
+        if response.status >= _LOWEST_FAILURE:
+            raise ParticipationError(response.status, _error_text(body))
+        return _parse(body) if body else None
+
+
+def _ssl_context(url: str, tls_ca: bytes, client_certificate: bytes, client_key: bytes) -> ssl.SSLContext:
+    """Build the TLS context; `ssl` reads key pairs from files only, so they touch a private file for a moment."""
+    try:
+        context = ssl.create_default_context(cadata=tls_ca.decode("ascii"))
+        with tempfile.TemporaryDirectory(prefix="fabric-admin-") as directory:
+            pair = Path(directory) / "client.pem"
+            pair.touch(mode=0o600)
+            pair.write_bytes(client_certificate.rstrip() + b"\n" + client_key)
+            context.load_cert_chain(pair)
+    except (ssl.SSLError, UnicodeDecodeError, ValueError) as exc:
+        raise IdentityError(f"{url}: the TLS material for channel participation cannot be read: {exc}") from exc
+    return context
+
+
+def _read_info(answer: object) -> ChannelInfo:
+    height = _member(answer, "height")
+    if not isinstance(height, int):
+        raise ParticipationError(200, "the answer has no channel height")
+    return ChannelInfo(_text(answer, "name"), _text(answer, "consensusRelation"), _text(answer, "status"), height)
+
+
+def _text(answer: object, name: str) -> str:
+    value = _member(answer, name)
+    if not isinstance(value, str):
+        raise ParticipationError(200, f"the answer has no {name}")
+    return value
+
+
+def _member(answer: object, name: str) -> object:
+    return answer.get(name) if isinstance(answer, dict) else None
+
+
+def _parse(body: bytes) -> object:
+    try:
+        parsed: object = json.loads(body)
+    except ValueError as exc:
+        raise ParticipationError(200, "the answer is not JSON") from exc
+    return parsed
+
+
+def _error_text(body: bytes) -> str:
+    """Return the orderer's text; some 3.1 answers hold the JSON error twice, so only the first object is read."""
+    text = body.decode("utf-8", "replace")
+    try:
+        first, _ = json.JSONDecoder().raw_decode(text)
+    except ValueError:
+        return text.strip()
+    return str(_member(first, "error") or text.strip())
