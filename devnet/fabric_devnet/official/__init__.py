@@ -1,0 +1,1 @@
+"""Peers and orderers as official binaries in child processes."""
