@@ -1,0 +1,140 @@
+"""Proposals: what an organization gives to `Propose`, and what the contract stores."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from opssc_chaincode import canonical
+from opssc_chaincode.canonical import Json
+from opssc_chaincode.model.chaincode import ChaincodeContent
+from opssc_chaincode.model.charter import Charter, CharterInForce
+from opssc_chaincode.model.document import Document, DocumentError
+from opssc_chaincode.model.fields import (
+    MAX_MEMBERS,
+    NAME_SEPARATOR,
+    ChannelName,
+    Description,
+    Kind,
+    MspID,
+    ProposalID,
+    ProposalName,
+    Sha256,
+    Subject,
+    Time,
+    TransactionID,
+    format_time,
+)
+from opssc_chaincode.model.rule import Rule
+
+SCHEMA = 1
+
+
+def _content_kind(value: object) -> str:
+    if isinstance(value, Charter):
+        return Kind.CHARTER
+    return Kind.CHARTER if isinstance(value, Mapping) and not {"channel", "name"} & value.keys() else Kind.CHAINCODE
+
+
+# Told apart by what they hold, so that a refusal names the field and not every class that did not fit.
+Content = Annotated[
+    Annotated[ChaincodeContent, Tag(Kind.CHAINCODE.value)] | Annotated[Charter, Tag(Kind.CHARTER.value)],
+    Discriminator(_content_kind),
+]
+
+
+class Snapshot(Document):
+    """What the proposer saw on its own peer, pinned for good; nobody believes it unchecked.
+
+    `config_hash` is the hex header hash of block `config_block`.
+    """
+
+    channel: ChannelName
+    config_block: int = Field(ge=0, le=2**53 - 1)
+    config_sequence: int = Field(ge=0, le=2**53 - 1)
+    config_hash: Sha256
+    members: tuple[MspID, ...] = Field(min_length=1, max_length=MAX_MEMBERS)
+    rule: Rule
+    charter: CharterInForce
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if list(self.members) != sorted(set(self.members)):
+            raise ValueError("members must be sorted, each once")
+        strangers = sorted(set(self.rule.leaves()) - set(self.members))
+        if strangers:
+            raise ValueError(f"rule names {strangers[0]}, which is not in members")
+        return self
+
+
+class ProposalDocument(Document):
+    """What `Propose` is given; `content` is of the class that belongs to `kind`."""
+
+    # `schema` is taken by pydantic's base class.
+    schema_version: int = Field(alias="schema", ge=SCHEMA, le=SCHEMA)
+    id: ProposalID
+    kind: Kind
+    content: Content
+    snapshot: Snapshot
+    deadline: Time
+    description: Description | None = None
+
+    @classmethod
+    def _inspect(cls, value: Json) -> None:
+        if isinstance(value, Mapping) and value.get("kind") == Kind.CHANNEL:
+            raise DocumentError("kind: kind Channel is not supported by this contract version")
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Self:
+        if self.kind is Kind.CHANNEL:
+            raise ValueError("kind Channel is not supported by this contract version")
+        if isinstance(self.content, ChaincodeContent) != (self.kind is Kind.CHAINCODE):
+            raise ValueError(f"content is not that of kind {self.kind}")
+        return self
+
+    @property
+    def content_hash(self) -> str:
+        """Hex SHA-256 that votes are bound to."""
+        return content_hash(self.kind, self.content, self.snapshot, self.deadline)
+
+    def same_meaning(self, other: "ProposalDocument") -> bool:
+        """Whether kind and content are equal; snapshot and deadline depend on the moment."""
+        return self.kind is other.kind and self.content.canonical() == other.content.canonical()
+
+
+class Creator(Document):
+    """The organization that proposed, and the subject of the certificate that signed for it."""
+
+    msp_id: MspID
+    subject: Subject
+
+
+class Proposal(ProposalDocument):
+    """A proposal as stored: what was given, and what the contract computed. Immutable."""
+
+    creator: Creator
+    created_time: Time
+    tx_id: TransactionID
+    hash: Sha256 = Field(alias="contentHash")
+
+    @property
+    def name(self) -> ProposalName:
+        """The proposal's name everywhere, `Org1MSP/basic-2`."""
+        return proposal_name(self.creator.msp_id, self.id)
+
+
+def proposal_name(creator: MspID, proposal_id: ProposalID) -> ProposalName:
+    """Join creator and id to the name of a proposal."""
+    return f"{creator}{NAME_SEPARATOR}{proposal_id}"
+
+
+def content_hash(kind: Kind, content: Content, snapshot: Snapshot, deadline: datetime) -> str:
+    """Hash what a vote is bound to: hex SHA-256 of the canonical JSON of kind, content, snapshot and deadline."""
+    value = {
+        "kind": kind,
+        "content": content.to_json(),
+        "snapshot": snapshot.to_json(),
+        "deadline": format_time(deadline),
+    }
+    return canonical.digest(value)
