@@ -5,6 +5,8 @@ Refusal                    a client asked for something that Fabric would refuse
 ├─ AccessDenied            an access policy is not satisfied
 ├─ InvocationFailed        a system chaincode answers with a status and a message
 ├─ DefinitionRefused       a chaincode definition breaks a rule of `_lifecycle`
+├─ NamespaceNotDefined     no chaincode is defined under that name: status 404
+├─ BuildFailed             a chaincode package that no builder here can build
 ├─ ChaincodeUnavailable    no chaincode runs under that name here, or its server cannot be reached
 └─ ExecutionFailed         the chaincode's stream broke, timed out or broke the protocol
 LedgerError                the ledger, or a simulation on it, refuses; the text is Fabric's
@@ -42,6 +44,14 @@ class InvocationFailed(Refusal):
 
 class DefinitionRefused(Refusal):
     """A chaincode definition that breaks a rule of `_lifecycle`."""
+
+
+class NamespaceNotDefined(Refusal):
+    """A chaincode name that is not defined on the channel."""
+
+
+class BuildFailed(Refusal):
+    """A package that no builder of this peer can build."""
 
 
 class ChaincodeUnavailable(Refusal):
