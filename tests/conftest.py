@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that reads recorded vectors, so that they run as a suite of their own."""
+    for item in items:
+        if "vectors" in getattr(item, "fixturenames", ()):
+            item.add_marker("vectors")
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The root of the work tree."""

@@ -32,7 +32,7 @@ def test_a_member_folder_is_never_a_package_itself(project_root: Path, folder: s
     assert not (project_root / folder / "__init__.py").exists()
 
 
-@pytest.mark.parametrize("name", ["bootstrap", "runtime", "server", "dev"])
+@pytest.mark.parametrize("name", ["bootstrap", "runtime", "dev"])
 def test_a_lock_names_no_package_host_and_hashes_everything(project_root: Path, name: str) -> None:
     lines = (project_root / "requirements" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith((" ", "#"))]
