@@ -4,21 +4,20 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from opssc_operator.api.fields import (
-    ApiModel,
+from opssc_chaincode.model.chaincode import InitArgument
+from opssc_chaincode.model.fields import (
     ChaincodeName,
     ChaincodeVersion,
+    CollectionName,
+    PluginName,
     PolicyPath,
     PolicyText,
-    Sequence,
 )
+from opssc_operator.api.fields import ApiModel
 
-CollectionName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+([A-Za-z0-9_-]+)*$")
-]
-"""Collection name (Fabric `core/chaincode/lifecycle/scc.go`)."""
-PluginName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-PeerCount = Annotated[int, Field(ge=0, le=2_147_483_647)]
+Sequence = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""Sequence of a chaincode definition; within what JSON numbers carry exactly."""
+PeerCount = Annotated[int, Field(ge=0, le=1000)]
 
 
 class EndorsementPolicy(ApiModel):
@@ -41,7 +40,7 @@ class Collection(ApiModel):
     member_orgs_policy: PolicyText
     required_peer_count: PeerCount | None = None
     max_peer_count: PeerCount | None = None
-    block_to_live: Annotated[int, Field(ge=0, le=9_007_199_254_740_991)] | None = None
+    block_to_live: Annotated[int, Field(ge=0, le=2**53 - 1)] | None = None
     member_only_read: bool | None = None
     member_only_write: bool | None = None
     endorsement_policy: EndorsementPolicy | None = None
@@ -50,8 +49,8 @@ class Collection(ApiModel):
 class InitCall(ApiModel):
     """The one invocation that initializes a chaincode whose definition requires it."""
 
-    function: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    args: Annotated[tuple[Annotated[str, StringConstraints(max_length=4096)], ...], Field(max_length=32)] = ()
+    function: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    args: Annotated[tuple[InitArgument, ...], Field(max_length=64)] = ()
 
 
 class Chaincode(ApiModel):

@@ -1,20 +1,19 @@
-"""Bounded scalars and the base of all models; each bound here stands in `crds/` too."""
+"""The base of all models, and bounded scalars of ours; each bound stands in `crds/` too.
+
+What goes to the ledger has the bounds of the contract and is taken from `opssc_chaincode.model.fields`.
+"""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
-    JsonValue,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
 )
-
-from opssc_operator.api.durations import GO_DURATION_MAX_LENGTH, GO_DURATION_PATTERN
 
 _UPPER_CASE_PARTS: Final = frozenset({"ca", "id"})
 
@@ -36,7 +35,7 @@ class ApiModel(BaseModel):
         frozen=True,
     )
 
-    def to_manifest(self) -> dict[str, JsonValue]:
+    def to_manifest(self) -> dict[str, Any]:
         """Plain JSON values under their manifest names; what is unset is absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
@@ -52,18 +51,6 @@ Time = Annotated[
 ]
 """A moment; RFC 3339 in UTC and whole seconds in a manifest."""
 
-MspID = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-"""MSP ID of an organization, as in the channel's configuration."""
-ChannelName = Annotated[str, StringConstraints(min_length=1, max_length=249, pattern=r"^[a-z][a-z0-9.-]*$")]
-"""Fabric channel name (Fabric `common/configtx/validator.go`)."""
-ChaincodeName = Annotated[
-    str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-zA-Z0-9]+([-_][a-zA-Z0-9]+)*$")
-]
-"""Chaincode name (Fabric `core/chaincode/lifecycle/scc.go`)."""
-ChaincodeVersion = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")]
-"""Chaincode version (Fabric `core/chaincode/lifecycle/scc.go`)."""
-ProposalID = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-"""A proposal's id among its creator's: a DNS-1123 label; ids given here end at 58 characters (rule in the CRD)."""
 ContentHash = Annotated[str, StringConstraints(min_length=64, max_length=64, pattern=r"^[0-9a-f]{64}$")]
 """Hex SHA-256 of a proposal's canonical content."""
 Address = Annotated[
@@ -83,16 +70,7 @@ ObjectName = Annotated[
 """Name of a Kubernetes object."""
 SecretKey = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
 """Key inside a Secret."""
-Sequence = Annotated[int, Field(ge=1, le=9_007_199_254_740_991)]
-"""Sequence of a chaincode definition; within what JSON numbers carry exactly."""
-PolicyText = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-"""A signature policy in Fabric's policy language."""
-PolicyPath = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^/Channel(/[A-Za-z0-9._-]+)+$")]
-"""Path of a policy in the channel's configuration."""
-GoDurationText = Annotated[
-    str, StringConstraints(min_length=2, max_length=GO_DURATION_MAX_LENGTH, pattern=GO_DURATION_PATTERN)
-]
-"""A Go duration kept as written, because its text is hashed."""
+
 MAX_STATUS_TEXT: Final = 256
 
 

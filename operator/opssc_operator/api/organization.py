@@ -6,25 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from opssc_chaincode.model.fields import ChaincodeName, ChaincodeVersion, ChannelName, MspID
 from opssc_operator.api.conditions import Condition
-from opssc_operator.api.definition import EndorsementPolicy
+from opssc_operator.api.definition import EndorsementPolicy, Sequence
 from opssc_operator.api.durations import Duration
-from opssc_operator.api.fields import (
-    Address,
-    ApiModel,
-    ChaincodeName,
-    ChaincodeVersion,
-    ChannelName,
-    MspID,
-    ObjectName,
-    SecretKey,
-    Sequence,
-    ServerName,
-    StatusText,
-    Time,
-)
+from opssc_operator.api.fields import Address, ApiModel, ObjectName, SecretKey, ServerName, StatusText, Time
 from opssc_operator.api.metadata import ApiObject
-from opssc_operator.api.package import ImageName, Package
+from opssc_operator.api.package import Package
 
 
 class VotingMode(StrEnum):
@@ -144,16 +132,19 @@ class Governance(ApiModel):
     bootstrap: Bootstrap | None = None
 
 
-_Names = Annotated[tuple[ChannelName, ...], Field(max_length=64)]
+ImagePrefix = Annotated[
+    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9/])?$")
+]
+"""Beginning of an image name; a closing slash keeps it from matching longer names of the same part."""
 
 
 class VotingRule(ApiModel):
     """Agree to proposals that match every list given here; an empty list matches anything."""
 
     kinds: Annotated[tuple[ProposalKind, ...], Field(min_length=1, max_length=8)] = (ProposalKind.CHAINCODE,)
-    channels: _Names = ()
+    channels: Annotated[tuple[ChannelName, ...], Field(max_length=64)] = ()
     chaincodes: Annotated[tuple[ChaincodeName, ...], Field(max_length=64)] = ()
-    image_prefixes: Annotated[tuple[ImageName, ...], Field(max_length=64)] = ()
+    image_prefixes: Annotated[tuple[ImagePrefix, ...], Field(max_length=64)] = ()
     creators: Annotated[tuple[MspID, ...], Field(max_length=64)] = ()
 
 

@@ -1,30 +1,19 @@
 """Chaincode packages as a manifest describes them; the same union in proposals and in the contract's bootstrap."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from opssc_operator.api.fields import ApiModel, GoDurationText
+from opssc_chaincode.model.fields import Duration, ImageDigest, ImageName, PackageLabel
+from opssc_chaincode.model.package import Address, IndexPath, IndexText, RootCertificate
+from opssc_operator.api.fields import ApiModel
 
-ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[a-z0-9]+([._:/-]+[a-z0-9]+)*$")]
-ImageDigest = Annotated[str, StringConstraints(min_length=71, max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
-BoundLabel = Annotated[
-    str, StringConstraints(min_length=14, max_length=63, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?-[0-9a-f]{12}$")
-]
+BoundLabel = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])?-[0-9a-f]{12}$")]
 """Label of a ccaas package: a DNS-1035 label that ends in 12 hex digits of the code it stands for."""
-PackageLabel = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
-"""Label of any package (Fabric `core/chaincode/persistence/chaincode_package.go`)."""
-IndexPath = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=200,
-        pattern=r"^statedb/couchdb/(collections/[A-Za-z0-9_-]+/)?indexes/[A-Za-z0-9][A-Za-z0-9._-]*\.json$",
-    ),
-]
-ServerAddress = Annotated[str, StringConstraints(min_length=3, max_length=253, pattern=r"^[ -~]+$")]
-"""`host:port` of a chaincode server; may be a template that each peer's builder renders."""
+Indexes = Annotated[Mapping[IndexPath, IndexText], Field(max_length=64)]
+"""CouchDB index files: path below META-INF/statedb/couchdb to JSON text."""
 
 
 class PackageType(StrEnum):
@@ -32,16 +21,6 @@ class PackageType(StrEnum):
 
     CCAAS = "ccaas"
     K8S = "k8s"
-
-
-class Index(ApiModel):
-    """A CouchDB index file in the package: its path below META-INF and its JSON text."""
-
-    path: IndexPath
-    text: Annotated[str, StringConstraints(min_length=2, max_length=4096)]
-
-
-Indexes = Annotated[tuple[Index, ...], Field(max_length=16)]
 
 
 class Image(ApiModel):
@@ -55,9 +34,16 @@ class Connection(ApiModel):
     """How peers reach the chaincode server; unset fields stay absent, because the label hashes what is given."""
 
     port: Annotated[int, Field(ge=1, le=65535)]
-    address: ServerAddress | None = None
-    dial_timeout: GoDurationText | None = None
+    address: Address | None = None
+    dial_timeout: Duration | None = None
     tls_required: bool | None = None
+    root_cert: RootCertificate | None = None
+
+    @model_validator(mode="after")
+    def _root_with_tls(self) -> Self:
+        if bool(self.tls_required) != (self.root_cert is not None):
+            raise ValueError("connection.rootCert is needed with tlsRequired, and has no meaning without it")
+        return self
 
 
 class CcaasPackage(ApiModel):
@@ -66,7 +52,7 @@ class CcaasPackage(ApiModel):
     label: BoundLabel
     image: Image
     connection: Connection
-    indexes: Indexes = ()
+    indexes: Indexes | None = None
 
 
 class K8sPackage(ApiModel):
@@ -74,7 +60,7 @@ class K8sPackage(ApiModel):
 
     label: PackageLabel
     image: Image
-    indexes: Indexes = ()
+    indexes: Indexes | None = None
 
 
 class Package(ApiModel):

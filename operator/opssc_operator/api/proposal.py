@@ -5,24 +5,15 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from opssc_chaincode.model import Decision
+from opssc_chaincode.model.fields import ChannelName, Description, MspID, ProposalID
 from opssc_operator.api.conditions import Condition, Reason
-from opssc_operator.api.definition import Chaincode, Collection, EndorsementPolicy
+from opssc_operator.api.definition import Chaincode, Collection, EndorsementPolicy, Sequence
 from opssc_operator.api.durations import Duration
-from opssc_operator.api.fields import (
-    ApiModel,
-    ChannelName,
-    ContentHash,
-    MspID,
-    ProposalID,
-    Sequence,
-    ServerName,
-    StatusText,
-    Time,
-)
+from opssc_operator.api.fields import ApiModel, ContentHash, ServerName, StatusText, Time
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.package import Package
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.api.vote import Decision
 
 MAX_SPEC_BYTES: Final = 128 * 1024
 
@@ -96,8 +87,8 @@ class ChaincodeProposalSpec(ApiModel):
     chaincode: Chaincode
     package: Package
     endorsement_policy: EndorsementPolicy | None = None
-    collections: Annotated[tuple[Collection, ...], Field(max_length=32)] | None = None
-    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    collections: Annotated[tuple[Collection, ...], Field(max_length=100)] | None = None
+    description: Description | None = None
     voting_period: Duration | None = None
     withdraw: bool = False
     suspend: bool = False

@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
-from opssc_operator.api.fields import ApiModel, MspID, ProposalID
+from opssc_chaincode.model.fields import MspID, ProposalID
+from opssc_operator.api.fields import ApiModel
 
 _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]")
 

@@ -5,17 +5,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from opssc_chaincode.model import Decision
+from opssc_chaincode.model.fields import Reason
 from opssc_operator.api.conditions import Condition
 from opssc_operator.api.fields import ApiModel, ContentHash
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.refs import ProposalReference
 
-
-class Decision(StrEnum):
-    """What a vote says."""
-
-    AGREE = "Agree"
-    DISAGREE = "Disagree"
+__all__ = ["Decision", "LocalChoices", "LocalPackage", "LocalPackageType", "Vote", "VoteSpec", "VoteStatus"]
 
 
 class LocalPackageType(StrEnum):
@@ -42,7 +39,7 @@ class VoteSpec(ApiModel):
 
     proposal: ProposalReference
     decision: Decision
-    reason: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    reason: Reason | None = None
     content_hash: ContentHash | None = None
     local: LocalChoices | None = None
 
