@@ -161,11 +161,13 @@ class KubeClient:
         }
         await self._transport.send(Request("create", EVENTS, involved.namespace), body=event)
 
-    async def list_uids(self, kind: Kind, namespace: str) -> Listing:
-        """Which objects of `kind` exist; for noticing deletions a broken watch never told about."""
-        body = await self._transport.send(Request("list", resource_of(kind), namespace), accept=_METADATA_LIST) or {}
-        uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in body.get("items") or ()}
-        return Listing(str((body.get("metadata") or {}).get("resourceVersion", "")), uids)
+    async def list_uids(self, kind: Kind, namespace: str) -> Listing | None:
+        """Which objects of `kind` exist, without their content; None when the API server does not serve the kind."""
+        body = await self._transport.send(Request("list", resource_of(kind), namespace), accept=_METADATA_LIST)
+        if body is None:
+            return None
+        uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in body["items"]}
+        return Listing(body["metadata"]["resourceVersion"], uids)
 
     async def _write(
         self, kind: Kind, request: Request, body: object, uid: str, patch: _Patch

@@ -61,7 +61,7 @@ class Feed:
         """Forgets objects that are missing from `listing` and are no younger than it."""
         for known in tuple(self._store.everything(namespace)):
             metadata = known.metadata
-            is_older = int(metadata.resource_version or 0) <= int(listing.resource_version or 0)
+            is_older = int(metadata.resource_version) <= int(listing.resource_version)
             if kind_of(known) is kind and is_older and listing.uids.get(metadata.name) != metadata.uid:
                 self.gone(kind, namespace, metadata.name, metadata.uid)
 

@@ -15,6 +15,7 @@ class KeyKind(StrEnum):
     ORGANIZATION = "organization"
     PROPOSAL = "proposal"
     REPORT = "report"
+    SWEEP = "sweep"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,9 +39,9 @@ def organization_key(namespace: str, name: str) -> Key:
     return Key(KeyKind.ORGANIZATION, namespace, name)
 
 
-def proposal_ref(creator: str | None, proposal_id: str) -> str:
-    """The text "creator/id"; without a known creator "?/id"."""
-    return f"{creator or UNKNOWN_CREATOR}/{proposal_id}"
+def sweep_key(namespace: str) -> Key:
+    """The key of comparing the store with what exists in the namespace."""
+    return Key(KeyKind.SWEEP, namespace, "")
 
 
 def proposal_key(namespace: str, ref: str) -> Key:

@@ -15,7 +15,7 @@ from opssc_operator.errors import TerminalError, TransientError
 from opssc_operator.observability.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from opssc_operator.reconcile.keys import Key, KeyKind
     from opssc_operator.reconcile.queue import WorkQueue
@@ -41,6 +41,14 @@ class Reconciler(Protocol):
     async def reconcile(self, key: Key) -> Result:
         """Runs once for `key`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcilers:
+    """One reconciler per kind of key, and how to let go of what they hold."""
+
+    by_kind: Mapping[KeyKind, Reconciler]
+    close: Callable[[], Awaitable[None]]
 
 
 class Runner:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 60.0
+_PATIENT = frozenset({KeyKind.REPORT, KeyKind.SWEEP})
 _LONGEST_USEFUL_EXPONENT = 32
 
 
@@ -67,7 +68,7 @@ class Schedule:
             self._again.add(key)
         elif key not in self._ready:
             self._ready.add(key)
-            (self._patient if key.kind is KeyKind.REPORT else self._urgent).append(key)
+            (self._patient if key.kind in _PATIENT else self._urgent).append(key)
 
     def add_at(self, key: Key, due: float) -> None:
         """Makes `key` ready at the time `due`, unless it is due earlier anyway."""
