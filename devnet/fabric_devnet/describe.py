@@ -12,7 +12,7 @@ def describe_network(network: Network) -> dict[str, object]:
     """List organizations, peers, orderers and channels with addresses and the files that reach them."""
     spec = network.spec
     return {
-        "backend": spec.backend.value,
+        "backend": str(spec.backend),
         "directory": str(spec.directory),
         "organizations": [_describe_organization(organization) for organization in network.organizations.values()],
         "orderers": [

@@ -18,6 +18,7 @@ from fabric_devnet.errors import SpecError
 from fabric_devnet.material import write_material
 from fabric_devnet.plan import NetworkPlan, OrdererNode, OrganizationPlan, PeerNode, build_plan
 from fabric_devnet.spec import BackendName
+from fabric_devnet.together import together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -159,12 +160,11 @@ class Network:
         plan = build_plan(spec)
         _clear(spec.directory)
         await asyncio.to_thread(write_material, plan)
-        backend = load_backend(spec.backend)(plan)
+        backend = load_backend(BackendName(spec.backend))(plan)
         try:
             network = cls(plan, backend)
             await network._start_nodes()
-            for channel in spec.channels:
-                await create_channel(network, channel)
+            await together(create_channel(network, channel) for channel in spec.channels)
             yield network
         finally:
             await backend.close()
@@ -174,11 +174,7 @@ class Network:
         return describe_network(self)
 
     async def _start_nodes(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for orderer in self.orderers:
-                tasks.create_task(orderer.start())
-            for peer in self.peers:
-                tasks.create_task(peer.start())
+        await together([node.start() for node in (*self.orderers, *self.peers)])
         description = json.dumps(self.describe(), indent=2) + "\n"
         (self.spec.directory / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
 
@@ -197,10 +193,7 @@ def load_backend(name: BackendName) -> Callable[[NetworkPlan], Backend]:
 
 def load_user(organization: Path, domain: str, msp_id: str, name: str) -> SigningIdentity:
     """Load `users/<name>@<domain>` of an organization's directory."""
-    msp = organization / "users" / f"{name}@{domain}" / "msp"
-    return SigningIdentity.from_pem(
-        msp_id, (msp / "signcerts" / "cert.pem").read_bytes(), (msp / "keystore" / "priv_sk").read_bytes()
-    )
+    return SigningIdentity.from_directory(msp_id, organization / "users" / f"{name}@{domain}" / "msp")
 
 
 def _open_organization(plan: OrganizationPlan, backend: Backend) -> Organization:

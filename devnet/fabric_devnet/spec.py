@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fabric_devnet.errors import SpecError
 
@@ -46,13 +46,18 @@ class NetworkSpec:
     peers: int = 1
     orderers: int = 1
     channels: tuple[ChannelSpec, ...] = (ChannelSpec("ops-channel"), ChannelSpec("mychannel"))
-    backend: BackendName = BackendName.EMBEDDED
+    backend: BackendName | Literal["embedded", "fabric"] = BackendName.EMBEDDED
     batch_timeout: str = "200ms"
     max_message_count: int = 500
     ready_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Settle the directory and the backend's name; refuse what cannot be built."""
+        object.__setattr__(self, "directory", self.directory.resolve())
+        try:
+            object.__setattr__(self, "backend", BackendName(self.backend))
+        except ValueError as exc:
+            raise SpecError(f"backend must be one of {', '.join(BackendName)}, not {self.backend!r}") from exc
         _refuse_counts(self)
         if not _DURATION.fullmatch(self.batch_timeout):
             raise SpecError(f"batch_timeout {self.batch_timeout!r} is no duration such as 200ms or 2s")

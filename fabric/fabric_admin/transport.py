@@ -41,7 +41,16 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
-_FROM_PEER: Final = "Error received from peer"
+# What a Gateway itself reports as UNAVAILABLE (Fabric: internal/pkg/gateway); gRPC does not tell whose status it is.
+_GATEWAY_UNAVAILABLE: Final = (
+    "evaluate call to endorser returned error: ",
+    "failed to evaluate transaction",
+    "failed to find any endorsing peers for org(s): ",
+    "failed to get config for channel [",
+    "no orderers could successfully process transaction",
+    "no orderer nodes available",
+    "insufficient number of orderers could successfully process transaction",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +132,10 @@ class Connection:
         try:
             yield
         except grpc.aio.AioRpcError as exc:
-            raise _transport_error(exc, self.endpoint.address) or _gateway_error(exc) from exc
+            error = _gateway_error(exc)
+            if error.details or error.message.startswith(_GATEWAY_UNAVAILABLE):
+                raise error from exc
+            raise _transport_error(exc, self.endpoint.address) or error from exc
         except grpc.aio.UsageError as exc:
             raise TransportError(self.endpoint.address, "the connection is closed") from exc
 
@@ -152,13 +164,11 @@ def _load_certificates(pem: bytes, what: str, address: str) -> list[x509.Certifi
 
 
 def _transport_error(exc: grpc.aio.AioRpcError, address: str) -> TransportError | None:
-    """Recognise what never reached the service; a Gateway says UNAVAILABLE for its own reasons too."""
+    """Recognise what never reached the service, or got no answer from it in time."""
     code, text = exc.code(), exc.details() or "no reason given"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(address, text)
-    if code is grpc.StatusCode.CANCELLED:
-        return TransportError(address, text)
-    if code is grpc.StatusCode.UNAVAILABLE and _FROM_PEER not in (exc.debug_error_string() or ""):
+    if code in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}:
         return TransportError(address, text)
     return None
 
@@ -167,5 +177,5 @@ def _refusal(exc: grpc.aio.AioRpcError) -> FabricError:
     return RequestRefused(exc.code().name, exc.details() or "")
 
 
-def _gateway_error(exc: grpc.aio.AioRpcError) -> FabricError:
+def _gateway_error(exc: grpc.aio.AioRpcError) -> GatewayError:
     return GatewayError(exc.code().name, exc.details() or "", decode_details(exc.trailing_metadata() or ()))

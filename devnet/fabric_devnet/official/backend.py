@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from fabric_devnet.errors import NotSupported
@@ -10,6 +9,7 @@ from fabric_devnet.official.builder import write_builder
 from fabric_devnet.official.configuration import write_orderer_configuration, write_peer_configuration
 from fabric_devnet.official.home import FabricHome
 from fabric_devnet.official.process import NodeCommand, NodeProcess
+from fabric_devnet.together import together
 
 if TYPE_CHECKING:
     from fabric_devnet.faults import FaultTable
@@ -73,9 +73,7 @@ class OfficialBackend:
 
     async def close(self) -> None:
         """End every process."""
-        async with asyncio.TaskGroup() as tasks:
-            for name in tuple(self._processes):
-                tasks.create_task(self._stop(name))
+        await together(self._stop(name) for name in tuple(self._processes))
 
     async def _start(self, command: NodeCommand) -> None:
         if not self.running(command.name):
