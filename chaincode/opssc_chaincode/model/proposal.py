@@ -131,10 +131,10 @@ def proposal_name(creator: MspID, proposal_id: ProposalID) -> ProposalName:
 
 def content_hash(kind: Kind, content: Content, snapshot: Snapshot, deadline: datetime) -> str:
     """Hash what a vote is bound to: hex SHA-256 of the canonical JSON of kind, content, snapshot and deadline."""
-    value = {
-        "kind": kind,
+    bound: dict[str, Json] = {
+        "kind": kind.value,
         "content": content.to_json(),
         "snapshot": snapshot.to_json(),
         "deadline": format_time(deadline),
     }
-    return canonical.digest(value)
+    return canonical.digest(bound)
