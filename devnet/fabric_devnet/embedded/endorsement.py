@@ -121,7 +121,7 @@ def evaluate_application_policy(config: ChannelConfig, parameter: bytes, signed:
         policy.evaluate(application.signature_policy, signed, config.msp_manager)
     elif kind == "channel_config_policy_reference":
         reference = application.channel_config_policy_reference
-        if config.policies.get(reference) is None:
+        if not config.policies.has(reference):
             raise PolicyNotSatisfied(f"failed to retrieve policy for reference {reference}")
         config.policies.evaluate(reference, signed)
     else:

@@ -12,7 +12,8 @@ Refusal                    a client asked for something that Fabric would refuse
 LedgerError                the ledger, or a simulation on it, refuses; the text is Fabric's
 ├─ NotInLedger             no such block number, block hash or transaction
 ├─ BadBlock                a block that does not continue this ledger, or cannot be applied to it
-└─ SimulationError         the transaction asks for what a simulation cannot do
+├─ SimulationError         the transaction asks for what a simulation cannot do
+└─ OrderingStopped         no orderer of the channel is running
 """
 
 from __future__ import annotations
@@ -76,3 +77,7 @@ class BadBlock(LedgerError):
 
 class SimulationError(LedgerError):
     """A transaction that asks for what a simulation cannot do."""
+
+
+class OrderingStopped(LedgerError):
+    """A channel without any running orderer."""

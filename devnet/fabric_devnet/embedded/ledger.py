@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Self
 
-from fabric_admin import blocks
-from fabric_admin.channelconfig import ChannelConfig
-from fabric_admin.errors import InvalidInput
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kvrwset
 from fabric_protos.peer import transaction_pb2
 
+from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.errors import InvalidInput
 from fabric_devnet.embedded.blockstore import BlockStore, CommitStatus
 from fabric_devnet.embedded.collections import Definitions
 from fabric_devnet.embedded.commithash import commit_hash

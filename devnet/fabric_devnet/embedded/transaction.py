@@ -109,13 +109,23 @@ def parse_message(data: bytes) -> SignedMessage:
     return SignedMessage(envelope, payload, channel_header, signature_header)
 
 
-def transaction_id_of(data: bytes) -> str:
-    """Read the transaction ID out of an envelope's header, "" when it cannot be read."""
+def channel_header_of(data: bytes) -> common_pb2.ChannelHeader:
+    """Read the channel header out of a serialized envelope, an empty one when it cannot be read."""
     try:
         payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(data).payload)
-        return common_pb2.ChannelHeader.FromString(payload.header.channel_header).tx_id
+        return common_pb2.ChannelHeader.FromString(payload.header.channel_header)
     except DecodeError:
-        return ""
+        return common_pb2.ChannelHeader()
+
+
+def transaction_id_of(data: bytes) -> str:
+    """Read the transaction ID out of a serialized envelope, "" when there is none."""
+    return channel_header_of(data).tx_id
+
+
+def header_type_of(data: bytes) -> int:
+    """Read the header type out of a serialized envelope, 0 (MESSAGE) when there is none."""
+    return channel_header_of(data).type
 
 
 def parse_endorser_transaction(message: SignedMessage) -> EndorserTransaction:

@@ -1,0 +1,80 @@
+"""Judges the block an orderer is asked to join a channel with, in the words of Fabric. Pure.
+
+Source: orderer/common/channelparticipation/restapi.go, validation.go, orderer/common/multichannel/registrar.go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fabric_protos.common import common_pb2, configtx_pb2
+from google.protobuf.message import DecodeError
+
+from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.errors import InvalidInput
+from fabric_devnet.embedded.consenters import ETCDRAFT, consensus_type
+from fabric_devnet.embedded.transaction import header_type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class JoinRefused(Exception):
+    """The block is no good; the text is Fabric's."""
+
+
+def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
+    """Return the block and its config; raises JoinRefused."""
+    try:
+        block = common_pb2.Block.FromString(content)
+    except DecodeError as exc:
+        raise JoinRefused(
+            "cannot unmarshal file part config-block into a block: proto: cannot parse invalid wire-format data"
+        ) from exc
+    problem = _block_problem(block) or _section_problem(_groups(block))
+    if problem:
+        raise JoinRefused(f"invalid join block: {problem}")
+    try:
+        config = ChannelConfig.from_block(block)
+    except InvalidInput as exc:
+        raise JoinRefused(f"invalid join block: {exc}") from exc
+    if "Orderer" not in _groups(block):
+        raise JoinRefused(
+            "cannot join: failed creating ledger resources: error checking bundle for channel: "
+            f"{config.channel_id}: config does not contain orderer config"
+        )
+    kind = consensus_type(config).type
+    if kind == "BFT":
+        raise JoinRefused("cannot join: consensus type BFT is not supported by the embedded network")
+    if kind != ETCDRAFT:
+        raise JoinRefused(f"cannot join: failed to find a consenter for consensus type: {kind}")
+    return block, config
+
+
+def _block_problem(block: common_pb2.Block) -> str | None:
+    if not block.HasField("header") or len(block.data.data) != 1:
+        return "block is not a config block"
+    if header_type_of(block.data.data[0]) != common_pb2.HeaderType.CONFIG:
+        return "block is not a config block"
+    if not block.metadata.metadata:
+        return "invalid block: does not have metadata"
+    if block.header.data_hash != blocks.data_hash(block.data):
+        return "invalid block: Header.DataHash is different from Hash(block.Data)"
+    return None
+
+
+def _section_problem(groups: Mapping[str, configtx_pb2.ConfigGroup]) -> str | None:
+    if "Consortiums" in groups:
+        return "invalid config: contains consortiums: system channel not supported"
+    if "Application" not in groups:
+        return "invalid config: must contain application config"
+    return None
+
+
+def _groups(block: common_pb2.Block) -> Mapping[str, configtx_pb2.ConfigGroup]:
+    try:
+        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(block.data.data[0]).payload)
+        return configtx_pb2.ConfigEnvelope.FromString(payload.data).config.channel_group.groups
+    except DecodeError:
+        return {}

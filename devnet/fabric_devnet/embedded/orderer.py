@@ -1,0 +1,131 @@
+"""One orderer: its gRPC services and its channel participation endpoint, both with real TLS."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import grpc
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from fabric_protos.common import common_pb2
+from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
+
+from fabric_admin.identity import SigningIdentity
+from fabric_devnet.embedded.broadcast import Broadcast
+from fabric_devnet.embedded.consenters import in_maintenance
+from fabric_devnet.embedded.deliver import DeliverHandler
+from fabric_devnet.embedded.participation import ParticipationServer
+from fabric_devnet.errors import NodeFailed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fabric_admin.policy import SignedData
+    from fabric_devnet.embedded.deliver import Source
+    from fabric_devnet.embedded.ordering import Member, OrderingService
+    from fabric_devnet.plan import OrdererNode
+
+    EnvelopeContext = grpc.aio.ServicerContext[common_pb2.Envelope, ab_pb2.BroadcastResponse]
+    DeliverContext = grpc.aio.ServicerContext[common_pb2.Envelope, ab_pb2.DeliverResponse]
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 100 * 1024 * 1024
+_OPTIONS = (("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.max_send_message_length", MAX_MESSAGE_BYTES))
+
+
+class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):
+    """The orderer's gRPC service."""
+
+    def __init__(self, service: OrderingService, member: Member) -> None:
+        self._broadcast = Broadcast(service, member)
+        self._deliver = DeliverHandler(find=lambda channel_id: service.chain(member, channel_id), authorize=_authorize)
+
+    async def Broadcast(  # noqa: N802 - the service's name for it
+        self,
+        request_iterator: AsyncIterator[common_pb2.Envelope],
+        context: EnvelopeContext,  # noqa: ARG002 - fixed signature
+    ) -> AsyncIterator[ab_pb2.BroadcastResponse]:
+        """Order messages; one answer each, and the end after the first refusal."""
+        async for envelope in request_iterator:
+            response = self._broadcast.process(envelope)
+            yield response
+            if response.status != common_pb2.Status.SUCCESS:
+                return
+
+    async def Deliver(  # noqa: N802 - the service's name for it
+        self,
+        request_iterator: AsyncIterator[common_pb2.Envelope],
+        context: DeliverContext,  # noqa: ARG002 - fixed signature
+    ) -> AsyncIterator[ab_pb2.DeliverResponse]:
+        """Stream blocks."""
+        async for item in self._deliver.stream(request_iterator):
+            if isinstance(item, common_pb2.Block):
+                yield ab_pb2.DeliverResponse(block=item)
+            else:
+                yield ab_pb2.DeliverResponse(status=item)
+
+
+class Orderer:
+    """An orderer of the embedded network; its channels outlive `stop`."""
+
+    def __init__(
+        self,
+        node: OrdererNode,
+        service: OrderingService,
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
+        """Read the node's key material from its directory; raises NodeFailed when it is missing."""
+        self.node = node
+        self._service = service
+        self._interceptors = tuple(interceptors)
+        tls = node.directory / "tls"
+        try:
+            self._key = (tls / "server.key").read_bytes()
+            self._certificate = (tls / "server.crt").read_bytes()
+            identity = SigningIdentity.from_directory(node.msp_id, node.directory / "msp")
+        except OSError as exc:
+            raise NodeFailed(f"orderer {node.name}: {exc}") from exc
+        tls_certificate = x509.load_pem_x509_certificate(self._certificate).public_bytes(Encoding.DER)
+        self.member = service.enrol(node.name, identity, tls_certificate)
+        self._server: grpc.aio.Server | None = None
+        self._participation = ParticipationServer(service, self.member)
+
+    @property
+    def running(self) -> bool:
+        """Whether it serves now."""
+        return self._server is not None
+
+    async def start(self) -> None:
+        """Serve; raises NodeFailed when a port is taken."""
+        server = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
+        ab_pb2_grpc.add_AtomicBroadcastServicer_to_server(AtomicBroadcast(self._service, self.member), server)
+        credentials = grpc.ssl_server_credentials([(self._key, self._certificate)])
+        try:
+            server.add_secure_port(self.node.address, credentials)
+            await self._participation.start(self.node.admin_address, self.node.directory / "tls")
+        except (RuntimeError, OSError) as exc:
+            raise NodeFailed(f"orderer {self.node.name} cannot listen on {self.node.address}: {exc}") from exc
+        await server.start()
+        self._server = server
+        self._service.set_running(self.member, running=True)
+        logger.debug("orderer %s serves on %s", self.node.name, self.node.address)
+
+    async def stop(self) -> None:
+        """Stop serving; running calls are cut off."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        self._service.set_running(self.member, running=False)
+        await self._participation.stop()
+        await server.stop(grace=None)
+
+    def broadcast(self, envelope: common_pb2.Envelope) -> ab_pb2.BroadcastResponse:
+        """Order a message without a connection, for the gateways of the same network."""
+        return Broadcast(self._service, self.member).process(envelope)
+
+
+def _authorize(source: Source, signed: SignedData) -> None:
+    path = "/Channel/Orderer/Readers" if in_maintenance(source.config) else "/Channel/Readers"
+    source.config.policies.evaluate(path, [signed])

@@ -1,0 +1,133 @@
+"""The ordering service of a network: one log per channel, and which orderers keep it.
+
+Several orderers are endpoints of the same log; there is no consensus among them. A channel without a quorum of running
+consenters orders nothing, as with Raft. Knows no gRPC and no HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fabric_admin.errors import FabricError
+from fabric_admin.policy import SignedData
+from fabric_devnet.embedded.chain import Chain
+from fabric_devnet.embedded.consenters import is_consenter, quorum
+from fabric_devnet.embedded.errors import OrderingStopped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fabric_protos.common import common_pb2
+
+    from fabric_admin.identity import SigningIdentity
+
+READERS = "/Channel/Readers"
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One orderer as the service knows it: its identity, its TLS certificate (DER) and the channels it joined."""
+
+    name: str
+    identity: SigningIdentity
+    tls_certificate: bytes
+    running: bool = False
+    channels: set[str] = field(default_factory=set)
+    removing: set[str] = field(default_factory=set)
+
+
+class OrderingService:
+    """The logs of all channels, shared by the orderers of one network."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, Member] = {}
+        self._chains: dict[str, Chain] = {}
+        self._changed = asyncio.Event()
+
+    def enrol(self, name: str, identity: SigningIdentity, tls_certificate: bytes) -> Member:
+        """Make an orderer known, or return it as it was when it is already."""
+        return self.members.setdefault(name, Member(name, identity, tls_certificate))
+
+    def set_running(self, member: Member, *, running: bool) -> None:
+        """Note that an orderer started or stopped; what waits for a block is cut before the last one stops."""
+        if not running:
+            for channel_id in member.channels:
+                self._chains[channel_id].flush()
+        member.running = running
+        self._announce()
+
+    def chain(self, member: Member, channel_id: str) -> Chain | None:
+        """Return the log of a channel this orderer joined, None otherwise."""
+        return self._chains.get(channel_id) if channel_id in member.channels else None
+
+    def join(self, member: Member, genesis: common_pb2.Block, channel_id: str) -> Chain:
+        """Let an orderer keep a channel, beginning its log when it is the first; raises InvalidInput."""
+        chain = self._chains.get(channel_id)
+        if chain is None:
+            chain = Chain(genesis, lambda: self._signer(channel_id))
+            self._chains[channel_id] = chain
+        member.channels.add(channel_id)
+        self._announce()
+        return chain
+
+    def leave(self, member: Member, channel_id: str) -> None:
+        """Let an orderer drop a channel; the log ends with the last orderer that keeps it."""
+        member.channels.discard(channel_id)
+        if not any(channel_id in other.channels for other in self.members.values()):
+            del self._chains[channel_id]
+        self._announce()
+
+    def has_quorum(self, channel_id: str) -> bool:
+        """Tell whether enough consenters of the channel run and keep it to order messages."""
+        chain = self._chains[channel_id]
+        active = sum(is_consenter(chain.config, member.tls_certificate) for member in self._keepers(channel_id))
+        return active >= quorum(chain.config)
+
+    def running_members(self, channel_id: str) -> tuple[Member, ...]:
+        """Return the running orderers that keep a channel."""
+        return tuple(self._keepers(channel_id))
+
+    async def follow(self, channel_id: str, start: int, reader: SigningIdentity) -> AsyncIterator[common_pb2.Block]:
+        """Yield a channel's blocks from number `start` on, for ever, to a reader that satisfies /Channel/Readers.
+
+        Waits while no orderer keeps the channel, and while the reader may not read.
+        """
+        signed = SignedData(data=reader.creator, identity=reader.creator, signature=reader.sign(reader.creator))
+        number = start
+        while True:
+            chain = await self._serving(channel_id)
+            await chain.blocks.wait_for_height(number + 1)
+            if not self._keepers(channel_id):
+                continue
+            if not _may_read(chain, signed):
+                await chain.blocks.wait_for_height(chain.height + 1)
+                continue
+            yield chain.blocks.block(number)
+            number += 1
+
+    def _keepers(self, channel_id: str) -> list[Member]:
+        return [member for member in self.members.values() if member.running and channel_id in member.channels]
+
+    def _signer(self, channel_id: str) -> SigningIdentity:
+        for member in self._keepers(channel_id):
+            return member.identity
+        raise OrderingStopped(f"no orderer of channel {channel_id} is running")
+
+    async def _serving(self, channel_id: str) -> Chain:
+        while not self._keepers(channel_id):
+            await self._changed.wait()
+        return self._chains[channel_id]
+
+    def _announce(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _may_read(chain: Chain, signed: SignedData) -> bool:
+    try:
+        chain.config.policies.evaluate(READERS, [signed])
+    except FabricError:
+        return False
+    return True
