@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from opssc_tools.cluster import ClusterKind, LocalCluster, start_cluster
-from opssc_tools.errors import ClusterError, KubectlError
+from opssc_tools.cluster.kubeconfig import Server
+from opssc_tools.errors import ClusterError, KubectlError, MissingProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -151,3 +152,50 @@ async def test_an_absent_kubeconfig_is_named(tmp_path: Path) -> None:
 def test_a_kubeconfig_is_refused_where_a_cluster_is_made(kind: ClusterKind, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="give one with --cluster=existing alone"):
         start_cluster(kind, "org1", tmp_path, kubeconfig=tmp_path / "some")
+
+
+async def test_a_missing_kind_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(MissingProgramError, match="there is no `kind` on this machine: install it"):
+        async with start_cluster(ClusterKind.KIND, "org1", tmp_path):
+            pass
+
+
+async def test_kind_is_asked_for_a_cluster_and_to_delete_it_afterwards(
+    kubernetes: LocalCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(kubernetes.kubectl.program)
+    kind = programs / "kind"
+    kind.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n'
+        f'[ "$1" = delete ] || /bin/cp {kubernetes.admin_kubeconfig} {tmp_path}/org1/admin.kubeconfig\n',
+        encoding="utf-8",
+    )
+    kind.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+
+    async with start_cluster(ClusterKind.KIND, "org1", tmp_path / "org1") as cluster:
+        version = await cluster.kubectl("version")
+
+    assert "Server Version" in version
+    target = f"--name=opssc-org1 --kubeconfig={tmp_path}/org1/admin.kubeconfig"
+    assert (tmp_path / "asked").read_text(encoding="utf-8").splitlines() == [
+        f"create cluster {target} --wait=120s",
+        f"delete cluster {target}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "document",
+    ["{}", "[]", "current-context: a\ncontexts: []\nclusters: []\n"],
+    ids=["empty", "no-mapping", "dangling-context"],
+)
+def test_a_kubeconfig_without_a_current_server_is_refused(document: str, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(document, encoding="utf-8")
+
+    with pytest.raises(ClusterError, match="has no current context with a server"):
+        Server.from_kubeconfig(path)

@@ -21,17 +21,21 @@ GO_ENV_TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class GoModule:
-    """One Go module of pins: its folder under `tools/`, and program name to Go package."""
+    """One Go module of pins.
 
-    name: str
+    `packages` is program name to Go package, `pinned` the module whose version counts, and `stamps` the packages whose
+    version variables the linker sets.
+    """
+
+    folder: Path
     packages: dict[str, str]
     pinned: str
     stamps: tuple[str, ...] = ()
 
     @property
-    def folder(self) -> Path:
-        """The folder of its go.mod."""
-        return PINS_FOLDER / self.name
+    def name(self) -> str:
+        """The short name of the module, that of its folder."""
+        return self.folder.name
 
     @property
     def version(self) -> str:
@@ -44,7 +48,7 @@ class GoModule:
 
 
 KUBE = GoModule(
-    name="kube",
+    folder=PINS_FOLDER / "kube",
     packages={
         "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
         "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
@@ -53,7 +57,9 @@ KUBE = GoModule(
     pinned="k8s.io/kubernetes",
     stamps=("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
 )
-ETCD = GoModule(name="etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}, pinned="go.etcd.io/etcd/server/v3")
+ETCD = GoModule(
+    folder=PINS_FOLDER / "etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}, pinned="go.etcd.io/etcd/server/v3"
+)
 MODULES = (ETCD, KUBE)
 
 
