@@ -23,8 +23,6 @@ class OwnerReference(_ServerModel):
     kind: str
     name: str
     uid: str
-    controller: bool = False
-    block_owner_deletion: bool = False
 
 
 class ObjectMeta(_ServerModel):
