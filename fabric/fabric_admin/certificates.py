@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
+from fabric_admin import der
 from fabric_admin.errors import IdentityError
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def decode_pem(data: bytes) -> bytes | None:
         return None
 
 
-def parse_certificate(der: bytes) -> x509.Certificate:
-    """Return the certificate in ``der``; raises IdentityError when it, its key or an extension is malformed."""
+def parse_certificate(data: bytes) -> x509.Certificate:
+    """Return the certificate in DER bytes; raises IdentityError when it, its key or an extension is malformed."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
+        certificate = x509.load_der_x509_certificate(data)
         certificate.public_key()
         list(certificate.extensions)
         _names(certificate)
@@ -100,8 +101,8 @@ def subject_text(certificate: x509.Certificate) -> str:
 
 def organizational_units(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the subject's OUs in certificate order, repeated ones included."""
-    parts = (attribute for group in _elements(_names(certificate)[1]) for attribute in _elements(group.content))
-    pairs = (_elements(attribute.content)[:2] for attribute in parts)
+    parts = (attribute for group in der.elements(_names(certificate)[1]) for attribute in der.elements(group.content))
+    pairs = (der.elements(attribute.content)[:2] for attribute in parts)
     return tuple(value.content.decode("utf-8", "replace") for oid, value in pairs if oid.content == _OU_OID)
 
 
@@ -144,10 +145,10 @@ def low_s_certificate(certificate: x509.Certificate, signer: x509.Certificate) -
         raise IdentityError(f"failed unmashalling signature: {exc}") from exc
     if s <= order // 2:
         return certificate
-    (whole,) = _elements(certificate_der(certificate))
-    tbs, algorithm, _ = _elements(whole.content)
+    (whole,) = der.elements(certificate_der(certificate))
+    tbs, algorithm, _ = der.elements(whole.content)
     signature = utils.encode_dss_signature(r, order - s)
-    return parse_certificate(_der(0x30, tbs.raw + algorithm.raw + _der(0x03, b"\x00" + signature)))
+    return parse_certificate(der.encode(0x30, tbs.raw + algorithm.raw + der.encode(0x03, b"\x00" + signature)))
 
 
 def curve_order(curve: ec.EllipticCurve) -> int:
@@ -292,40 +293,9 @@ def _allows_server_auth(chain: Sequence[x509.Certificate]) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Element:
-    """One DER element: all its bytes, and those after tag and length."""
-
-    raw: bytes
-    content: bytes
-
-
 def _names(certificate: x509.Certificate) -> tuple[bytes, bytes]:
     """Return (issuer, subject) as encoded, without their outer SEQUENCE; Go compares these bytes."""
-    (tbs,) = _elements(certificate.tbs_certificate_bytes)
-    fields = _elements(tbs.content)
+    (tbs,) = der.elements(certificate.tbs_certificate_bytes)
+    fields = der.elements(tbs.content)
     versioned = 1 if fields[0].raw[0] == _EXPLICIT_VERSION else 0
     return fields[versioned + 2].content, fields[versioned + 4].content
-
-
-def _elements(data: bytes) -> list[_Element]:
-    """Split DER that the X.509 parser has already accepted into its elements."""
-    found = []
-    position = 0
-    while position < len(data):
-        size = data[position + 1]
-        start = position + 2
-        if size & 0x80:
-            start += size & 0x7F
-            size = int.from_bytes(data[position + 2 : start], "big")
-        found.append(_Element(data[position : start + size], data[start : start + size]))
-        position = start + size
-    return found
-
-
-def _der(tag: int, content: bytes) -> bytes:
-    size = len(content)
-    if size < 0x80:  # noqa: PLR2004 - DER's short form
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
