@@ -149,7 +149,7 @@ class Ledger:
     def append(self, block: common_pb2.Block) -> common_pb2.Block:
         """Validate and commit the next block and return it as stored, with codes and commit hash.
 
-        Raises BadBlock when it does not continue the chain or its config cannot be applied; the ledger is unchanged then.
+        Raises BadBlock when it does not continue the chain or its config cannot be applied; nothing is changed then.
         """
         self._check_data(block)
         verdict = Validator(self._config, self.snapshot(), self.has_transaction).validate(block)

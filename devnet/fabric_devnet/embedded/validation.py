@@ -57,7 +57,7 @@ class _Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What a block is judged by: the channel config, the state before it, and the transactions already in the ledger."""
+    """What a block is judged by: channel config, the state before it, and the transactions already in the ledger."""
 
     config: ChannelConfig
     snapshot: Snapshot
