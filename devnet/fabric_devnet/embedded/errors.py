@@ -2,6 +2,7 @@
 
 Refusal                    a client asked for something that Fabric would refuse; the text is what the client sees
 ├─ ProposalRefused         refused before simulation: gRPC UNKNOWN
+│  └─ ProposalUnreadable   malformed, expired or out of time: refused before the channel is looked at
 ├─ AccessDenied            an access policy is not satisfied
 ├─ InvocationFailed        a system chaincode answers with a status and a message
 ├─ DefinitionRefused       a chaincode definition breaks a rule of `_lifecycle`
@@ -29,6 +30,10 @@ class Refusal(Exception):
 
 class ProposalRefused(Refusal):
     """A proposal that is refused before anything is simulated."""
+
+
+class ProposalUnreadable(ProposalRefused):
+    """A proposal that is malformed, expired or out of time."""
 
 
 class AccessDenied(Refusal):

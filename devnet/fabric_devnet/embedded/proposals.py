@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 
 from fabric_admin.errors import IdentityError
 from fabric_admin.proposal import transaction_id
-from fabric_devnet.embedded.errors import ProposalRefused
+from fabric_devnet.embedded.errors import ProposalRefused, ProposalUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,22 +73,22 @@ class UnpackedProposal:
 
 
 def unpack(signed: proposal_pb2.SignedProposal) -> UnpackedProposal:
-    """Decode a signed proposal; raises ProposalRefused."""
+    """Decode a signed proposal; raises ProposalUnreadable."""
     proposal = _decode(proposal_pb2.Proposal, signed.proposal_bytes, "Proposal")
     header = _decode(common_pb2.Header, proposal.header, "Header")
     channel_header = _decode(common_pb2.ChannelHeader, header.channel_header, "ChannelHeader")
     signature_header = _decode(common_pb2.SignatureHeader, header.signature_header, "SignatureHeader")
     extension = _decode(proposal_pb2.ChaincodeHeaderExtension, channel_header.extension, "ChaincodeHeaderExtension")
     if not extension.HasField("chaincode_id"):
-        raise ProposalRefused("ChaincodeHeaderExtension.ChaincodeId is nil")
+        raise ProposalUnreadable("ChaincodeHeaderExtension.ChaincodeId is nil")
     if not extension.chaincode_id.name:
-        raise ProposalRefused("ChaincodeHeaderExtension.ChaincodeId.Name is empty")
+        raise ProposalUnreadable("ChaincodeHeaderExtension.ChaincodeId.Name is empty")
     payload = _decode(proposal_pb2.ChaincodeProposalPayload, proposal.payload, "ChaincodeProposalPayload")
     invocation = _decode(chaincode_pb2.ChaincodeInvocationSpec, payload.input, "ChaincodeInvocationSpec")
     if not invocation.HasField("chaincode_spec"):
-        raise ProposalRefused("chaincode invocation spec did not contain chaincode spec")
+        raise ProposalUnreadable("chaincode invocation spec did not contain chaincode spec")
     if not invocation.chaincode_spec.HasField("input"):
-        raise ProposalRefused("chaincode input did not contain any input")
+        raise ProposalUnreadable("chaincode input did not contain any input")
     bare = proposal_pb2.ChaincodeProposalPayload(input=payload.input).SerializeToString()
     return UnpackedProposal(
         signed=signed,
@@ -104,7 +104,7 @@ def unpack(signed: proposal_pb2.SignedProposal) -> UnpackedProposal:
 
 
 def check_freshness(signed: proposal_pb2.SignedProposal, now: datetime) -> None:
-    """Refuse a proposal of an expired identity or with a clock too far off; raises ProposalRefused."""
+    """Refuse a proposal of an expired identity or with a clock too far off; raises ProposalUnreadable."""
     prefix = "failed parsing proposal: "
     proposal = _decode(proposal_pb2.Proposal, signed.proposal_bytes, "Proposal", prefix)
     header = _decode(common_pb2.Header, proposal.header, "Header", "failed parsing header: ")
@@ -113,13 +113,13 @@ def check_freshness(signed: proposal_pb2.SignedProposal, now: datetime) -> None:
     )
     expires = _expires_at(signature_header.creator)
     if expires is not None and now > expires:
-        raise ProposalRefused("proposal client identity expired")
+        raise ProposalUnreadable("proposal client identity expired")
     channel_header = _decode(
         common_pb2.ChannelHeader, header.channel_header, "ChannelHeader", "failed parsing channel header: "
     )
     stamp = _stamp(channel_header)
     if stamp is None or abs(now - stamp) > TIME_WINDOW:
-        raise ProposalRefused(
+        raise ProposalUnreadable(
             f"request unauthorized due to incorrect timestamp {_rfc3339(stamp)}, peer time {_rfc3339(now)}, "
             "peer.authentication.timewindow 15m0s"
         )
@@ -167,7 +167,7 @@ def _decode(message_type: type[M], data: bytes, name: str, prefix: str = "") -> 
     try:
         return message_type.FromString(data)
     except DecodeError as exc:
-        raise ProposalRefused(
+        raise ProposalUnreadable(
             f"{prefix}error unmarshalling {name}: proto: cannot parse invalid wire-format data"
         ) from exc
 
@@ -193,4 +193,4 @@ def _rfc3339(moment: datetime | None) -> str:
 
 
 def _type_name(value: int) -> str:
-    return common_pb2.HeaderType.Name(value) if value in common_pb2.HeaderType.values() else str(value)
+    return next((name for name, number in common_pb2.HeaderType.items() if number == value), str(value))
