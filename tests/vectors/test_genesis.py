@@ -20,16 +20,25 @@ def _recorded(vectors: Path, name: str) -> common_pb2.Block:
     return common_pb2.Block.FromString((vectors / "blocks" / "genesis" / f"{name}.block.pb").read_bytes())
 
 
+def _policies(config: ChannelConfig, section: str, name: str) -> dict[str, str]:
+    group = config.config.channel_group.groups[section].groups[name]
+    return {policy: config.policy_text(f"/Channel/{section}/{name}/{policy}") for policy in group.policies}
+
+
 def _profile(config: ChannelConfig) -> Profile:
     assert config.batch is not None
     return Profile(
         channel_id=config.channel_id,
         organizations=tuple(
-            ApplicationOrganization(each.name, each.msp.to_config(), each.anchor_peers)
+            ApplicationOrganization(
+                each.name, each.msp.to_config(), each.anchor_peers, _policies(config, "Application", each.name)
+            )
             for each in config.organizations.values()
         ),
         orderers=tuple(
-            OrdererOrganization(each.name, each.msp.to_config(), each.endpoints)
+            OrdererOrganization(
+                each.name, each.msp.to_config(), each.endpoints, _policies(config, "Orderer", each.name)
+            )
             for each in config.orderer_organizations.values()
         ),
         consenters=config.consenters,
