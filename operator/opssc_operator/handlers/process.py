@@ -75,6 +75,7 @@ class _Process:
 
     def __init__(self, settings: Settings, kube: KubeClient, wiring: Wiring) -> None:
         self._namespace = settings.namespace
+        self._startup_seconds = settings.startup_seconds
         self._kube = kube
         self._queue = WorkQueue()
         store = ObjectStore()
@@ -96,7 +97,7 @@ class _Process:
         for state in ("ready", "running", "delayed"):
             METRICS.queue_keys.labels(state).set_function(partial(getattr, self._queue, state))
         await self._server.start()
-        await wait_until_served(self._kube, self._namespace)
+        await wait_until_served(self._kube, self._namespace, timeout_seconds=self._startup_seconds)
         self._running = asyncio.create_task(self._runner.run(), name="reconcile runner")
         self._running.add_done_callback(lambda _: self.broken.set())
         self._queue.add_after(sweep_key(self._namespace), SWEEP_PERIOD_SECONDS)

@@ -166,7 +166,8 @@ class KubeClient:
         body = await self._transport.send(Request("list", resource_of(kind), namespace), accept=_METADATA_LIST)
         if body is None:
             return None
-        uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in body["items"]}
+        # An empty list of metadata is null on the wire.
+        uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in body["items"] or ()}
         return Listing(body["metadata"]["resourceVersion"], uids)
 
     async def _write(
