@@ -22,7 +22,7 @@ _reason: TypeAdapter[str] = TypeAdapter(Reason)
 
 
 def texts(args: Sequence[bytes], names: str) -> list[str]:
-    """Decode arguments, of which the last names in brackets may be missing (`"creator id [reason]"`) and are then empty."""
+    """Decode arguments; those named in brackets (`"creator id [reason]"`) may be missing and are then empty."""
     known = names.split()
     needed = [name for name in known if not name.startswith("[")]
     if not len(needed) <= len(args) <= len(known):

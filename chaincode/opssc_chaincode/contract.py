@@ -286,9 +286,7 @@ def _check_kind(given: ProposalDocument, governance_channel: str) -> None:
     if snapshot.rule != majority(snapshot.members):
         raise RefusedError(Code.INVALID, "the rule of a charter is floor(N/2)+1 of all members, in their order")
     if (content.version, content.previous) != (snapshot.charter.version + 1, snapshot.charter.proposal):
-        raise RefusedError(
-            Code.INVALID, "content.version and content.previous must succeed the charter of the snapshot"
-        )
+        raise RefusedError(Code.INVALID, "content.version and content.previous must follow the snapshot's charter")
 
 
 def _check_deadline(given: ProposalDocument, now: datetime) -> None:

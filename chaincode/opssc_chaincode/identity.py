@@ -74,7 +74,7 @@ def parse_creator(creator: bytes) -> Caller:
     except _UNREADABLE as exc:
         raise RefusedError(
             Code.FORBIDDEN,
-            "the transaction's creator is not an identity with one X.509 certificate and a usable MSP ID",
+            "the transaction's creator is not an X.509 certificate with a usable MSP ID",
         ) from exc
 
 
