@@ -1,0 +1,287 @@
+"""What this organization does next to bring one chaincode definition onto one channel.
+
+Owns the decision install -> approve -> commit -> read back, for proposals and for the contract's own bootstrap alike.
+It is pure: everything it needs was observed before, on the organization's own peers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fabric_admin.definition import Definition
+from fabric_admin.policy import NOutOf
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+
+TAKEOVER_SECONDS: Final = 5.0
+"""How long each next organization waits for the ones ranked before it (contract.md, section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """One own peer as last seen: whether it answers, has joined the channel, and has the package."""
+
+    name: str
+    reachable: bool
+    on_channel: bool = False
+    installed: bool = False
+    problem: str = ""
+    problem_reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The own organization's approval at the target sequence, as the own peer shows it."""
+
+    definition: Definition
+    package_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The definition the own peer shows as committed, at whatever sequence, and who has approved it."""
+
+    definition: Definition
+    approvals: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be brought about; ``package_id`` None approves without a package."""
+
+    channel: str
+    definition: Definition
+    package_id: str | None
+    rank_seed: bytes
+    commit_allowed: bool = True
+    already_committed: bool = False
+    """True when the own organization proved this commit before, so that a later sequence supersedes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentObserved:
+    """Everything ``decide_deployment`` looks at; ``ready_seconds`` is how long the commit has been possible."""
+
+    own_msp_id: str
+    peers: tuple[PeerState, ...]
+    committed: Committed | None
+    approval: Approval | None
+    approvals: Mapping[str, bool]
+    mismatches: Mapping[str, Sequence[str]]
+    rule: NOutOf
+    ready_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Install the package on one own peer."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Approve the definition for the own organization."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Commit the definition, endorsed by these organizations."""
+
+    endorsing_organizations: tuple[str, ...]
+
+
+DeploymentAction = Install | Approve | Commit
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentDecision:
+    """The next actions (they may run in parallel), what holds now, and when to look again without any event."""
+
+    actions: tuple[DeploymentAction, ...]
+    installed: Verdict
+    approved: Verdict
+    commit_ready: Verdict
+    committed: Verdict
+    stalled: bool = False
+    commit_possible: bool = False
+    requeue_seconds: float | None = None
+
+
+def rank(seed: bytes, candidates: Iterable[str]) -> tuple[str, ...]:
+    """Order MSP IDs by SHA-256(seed, NUL, MSP ID): the same in every organization, different for every proposal."""
+    return tuple(sorted(candidates, key=lambda msp_id: hashlib.sha256(seed + b"\x00" + msp_id.encode()).digest()))
+
+
+def decide_deployment(target: Target, observed: DeploymentObserved) -> DeploymentDecision:
+    """Decide the next idempotent steps towards ``target`` from what the own peers show."""
+    past = _judge_committed(target, observed)
+    if past is not None and not past.committed.holds:
+        return past
+    superseded = past is not None and past.committed.reason == Reason.SUPERSEDED
+    if superseded and past is not None:
+        return past
+    installed, installs = _judge_installed(target, observed)
+    approved, approves = _judge_approved(target, observed, installed)
+    if past is not None:
+        return DeploymentDecision(
+            actions=(*installs, *approves),
+            installed=installed,
+            approved=approved,
+            commit_ready=past.commit_ready,
+            committed=past.committed,
+        )
+    agreed = frozenset(msp_id for msp_id, done in observed.approvals.items() if done)
+    possible = observed.rule.satisfied_by(agreed)
+    commit_ready = _judge_commit_ready(observed, agreed, possible=possible)
+    commits, requeue = _decide_commit(target, observed, agreed, approved=approved, possible=possible)
+    return DeploymentDecision(
+        actions=(*installs, *approves, *commits),
+        installed=installed,
+        approved=approved,
+        commit_ready=commit_ready,
+        committed=no(Reason.AWAITING_COMMIT, "waiting for the commit transaction" if possible else ""),
+        commit_possible=possible,
+        requeue_seconds=requeue,
+    )
+
+
+def _judge_committed(target: Target, observed: DeploymentObserved) -> DeploymentDecision | None:
+    """What the committed definition says: None while the target's sequence is still to be committed."""
+    if observed.committed is None:
+        return None if target.definition.sequence == 1 else _too_early(target, 0)
+    shown, wanted = observed.committed.definition, target.definition
+    if shown.sequence > wanted.sequence:
+        return _passed(target, shown.sequence)
+    if shown.sequence == wanted.sequence:
+        return _same_sequence(target, observed.committed)
+    return None if shown.sequence + 1 == wanted.sequence else _too_early(target, shown.sequence)
+
+
+def _same_sequence(target: Target, committed: Committed) -> DeploymentDecision:
+    """The target's sequence is taken: by the target itself, or by another definition."""
+    differing = differing_fields(target.definition, committed.definition)
+    if not differing:
+        message = f"sequence {target.definition.sequence} is committed on channel {target.channel}"
+        return _settled(yes(Reason.COMMITTED, message))
+    return _settled(
+        no(
+            Reason.SEQUENCE_CONFLICT,
+            f"sequence {target.definition.sequence} of {target.definition.name} was committed with other "
+            f"{', '.join(differing)}; propose again without a sequence, or with the next one",
+        ),
+        stalled=True,
+    )
+
+
+def _passed(target: Target, current: int) -> DeploymentDecision:
+    """A later sequence is committed already."""
+    if target.already_committed:
+        return _settled(yes(Reason.SUPERSEDED, f"was committed; sequence {current} has replaced it since"))
+    return _settled(
+        no(
+            Reason.SEQUENCE_CONFLICT,
+            f"channel {target.channel} is at sequence {current} of {target.definition.name} already; "
+            f"propose again for sequence {current + 1}",
+        ),
+        stalled=True,
+    )
+
+
+def _too_early(target: Target, current: int) -> DeploymentDecision:
+    """The sequence before the target's is not committed yet, so Fabric would refuse every step."""
+    verdict = no(
+        Reason.SEQUENCE_CONFLICT,
+        f"channel {target.channel} is at sequence {current} of {target.definition.name}; "
+        f"sequence {target.definition.sequence} has to wait for sequence {target.definition.sequence - 1}",
+    )
+    return _settled(verdict)
+
+
+def _settled(verdict: Verdict, *, stalled: bool = False) -> DeploymentDecision:
+    """A decision without actions, where the commit's verdict speaks for every step."""
+    return DeploymentDecision(
+        actions=(),
+        installed=verdict,
+        approved=verdict,
+        commit_ready=yes(Reason.COMMIT_READY) if verdict.holds else verdict,
+        committed=verdict,
+        stalled=stalled,
+    )
+
+
+def differing_fields(wanted: Definition, shown: Definition) -> tuple[str, ...]:
+    """Names of the definition's fields, sorted, in which two definitions differ (the sequence is not compared)."""
+    names = (
+        "collections",
+        "endorsement_plugin",
+        "init_required",
+        "name",
+        "validation_parameter",
+        "validation_plugin",
+        "version",
+    )
+    return tuple(name for name in names if getattr(wanted, name) != getattr(shown, name))
+
+
+def _judge_installed(target: Target, observed: DeploymentObserved) -> tuple[Verdict, tuple[Install, ...]]:
+    if target.package_id is None:
+        return yes(Reason.SKIPPED_BY_VOTE, "this organization approves without a package"), ()
+    joined = tuple(peer for peer in observed.peers if peer.on_channel)
+    silent = tuple(peer for peer in observed.peers if not peer.reachable)
+    if not joined and not silent:
+        return no(Reason.NO_PEERS, f"no own peer has joined channel {target.channel}; join one"), ()
+    missing = tuple(peer for peer in joined if not peer.installed)
+    installs = tuple(Install(peer.name) for peer in missing)
+    broken = next((peer for peer in missing if peer.problem), None)
+    if broken is not None:
+        reason = broken.problem_reason or Reason.INSTALL_FAILED
+        return no(reason, f"peer {broken.name}: {broken.problem}"), installs
+    if silent:
+        names = ", ".join(sorted(peer.name for peer in silent))
+        return no(Reason.PEER_UNREACHABLE, f"waiting for peer {names}; check its address and that it runs"), installs
+    if missing:
+        return no(Reason.AWAITING_INSTALL, "installing on " + ", ".join(sorted(p.name for p in missing))), installs
+    return yes(Reason.INSTALLED, f"on {len(joined)} of {len(joined)} peers"), ()
+
+
+def _judge_approved(
+    target: Target, observed: DeploymentObserved, installed: Verdict
+) -> tuple[Verdict, tuple[Approve, ...]]:
+    approval = observed.approval
+    same = approval is not None and not differing_fields(target.definition, approval.definition)
+    if same and approval is not None and approval.package_id == target.package_id:
+        return yes(Reason.APPROVED, f"{observed.own_msp_id} approved sequence {target.definition.sequence}"), ()
+    usable = installed.holds or any(peer.on_channel and peer.installed for peer in observed.peers)
+    waiting = any(peer.on_channel and not peer.installed and not peer.problem for peer in observed.peers)
+    if not usable or (waiting and target.package_id is not None):
+        return no(Reason.AWAITING_INSTALL, "the package is installed first"), ()
+    if approval is not None:
+        return no(Reason.DEFINITION_MISMATCH, "the earlier approval differs and is being replaced"), (Approve(),)
+    return no(Reason.PROGRESSING, "approving"), (Approve(),)
+
+
+def _judge_commit_ready(observed: DeploymentObserved, agreed: frozenset[str], *, possible: bool) -> Verdict:
+    if possible:
+        return yes(Reason.COMMIT_READY, f"approved by {', '.join(sorted(agreed))}")
+    missing = sorted(observed.rule.members() - agreed)
+    if not observed.approvals:
+        return unknown(Reason.AWAITING_ORGANIZATIONS, "the approvals could not be read yet")
+    return no(Reason.AWAITING_ORGANIZATIONS, f"waiting for the approval of {', '.join(missing)}")
+
+
+def _decide_commit(
+    target: Target, observed: DeploymentObserved, agreed: frozenset[str], *, approved: Verdict, possible: bool
+) -> tuple[tuple[Commit, ...], float | None]:
+    """The first-ranked approved organization commits; each next one waits for the ones before it."""
+    if not (possible and approved.holds and target.commit_allowed and observed.own_msp_id in agreed):
+        return (), None
+    order = rank(target.rank_seed, agreed)
+    wait = order.index(observed.own_msp_id) * TAKEOVER_SECONDS - observed.ready_seconds
+    if wait > 0:
+        return (), wait
+    endorsers = observed.rule.minimal(agreed, prefer=(observed.own_msp_id,))
+    return (Commit(endorsers or tuple(sorted(agreed))),), TAKEOVER_SECONDS

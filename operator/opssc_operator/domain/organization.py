@@ -1,0 +1,80 @@
+"""What the conditions of a FabricOrganization say, from looks at identities, peers and governance. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fabric_admin.policy import NOutOf
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLook:
+    """One own peer: the channels it has joined, or why it did not answer."""
+
+    name: str
+    address: str
+    channels: tuple[str, ...] = ()
+    problem: str = ""
+    problem_reason: Reason | None = None
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the peer answered."""
+        return not self.problem
+
+
+def judge_peers(looks: Sequence[PeerLook]) -> Verdict:
+    """All own peers answer; one silent peer is reported although the others carry on."""
+    if not looks:
+        return no(Reason.NO_PEERS, "no peer is listed; set spec.peers")
+    silent = sorted((look for look in looks if not look.reachable), key=lambda look: look.name)
+    if not silent:
+        return yes(Reason.PEERS_REACHABLE, f"{len(looks)} of {len(looks)} peers answer")
+    first = silent[0]
+    names = ", ".join(look.name for look in silent)
+    return no(first.problem_reason or Reason.PEER_UNREACHABLE, f"peer {names}: {first.problem}")
+
+
+def judge_contract_policy(rule: NOutOf, members: Sequence[str]) -> Verdict | None:
+    """None when every endorsement of the contract needs a majority of the ops channel, else what is too weak."""
+    needed = len(members) // 2 + 1
+    smallest = smallest_satisfying(rule)
+    if smallest >= needed:
+        return None
+    return no(
+        Reason.CONTRACT_POLICY_TOO_WEAK,
+        f"the contract's endorsement policy is met by {smallest} of {len(members)} organizations, "
+        f"{needed} are required; commit it anew with a majority policy",
+    )
+
+
+def smallest_satisfying(rule: NOutOf) -> int:
+    """The fewest organizations that satisfy a rule, a lower bound where one stands in several branches."""
+    if len(rule.members()) == 1:
+        return 1
+    sizes = sorted(1 if isinstance(part, str) else smallest_satisfying(part) for part in rule.of)
+    return min(sum(sizes[: rule.n]), len(rule.members()))
+
+
+def summarize(identity: Verdict, peers: Verdict, governance: Verdict) -> Mapping[ConditionType, Verdict]:
+    """All conditions: Ready is the first look that fails, and any failure is being worked on."""
+    failing = next((verdict for verdict in (identity, peers, governance) if not verdict.holds), None)
+    conditions = {
+        ConditionType.IDENTITY_READY: identity,
+        ConditionType.PEERS_READY: peers,
+        ConditionType.GOVERNANCE_READY: governance,
+    }
+    if failing is None:
+        return {**conditions, ConditionType.READY: yes(Reason.READY, "identities, peers and governance are ready")}
+    ready = no(failing.reason, failing.message)
+    return {
+        **conditions,
+        ConditionType.READY: ready,
+        ConditionType.RECONCILING: yes(failing.reason, failing.message),
+    }
+
+
+NOT_LOOKED: Verdict = unknown(Reason.PENDING, "not looked at yet")

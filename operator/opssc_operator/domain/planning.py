@@ -1,0 +1,98 @@
+"""What a local manifest would put on the ledger: sequence, package, snapshot and deadline resolved. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from fabric_admin.definition import Definition
+from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, ChaincodeContent, Kind, ProposalDocument, Snapshot
+from opssc_chaincode.model.document import describe
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.proposal import ChaincodeProposalSpec
+from opssc_operator.domain.channel import ChannelView
+from opssc_operator.domain.content import ContentError, build_content, invalid
+from opssc_operator.domain.verdict import Verdict, no
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A document ready for ``Propose``: canonical JSON, and the hash that votes will be bound to."""
+
+    document: bytes
+    content: ChaincodeContent
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningObserved:
+    """What planning needs: the target channel and the committed definition, both from the own peer."""
+
+    own_msp_id: str
+    proposal_id: str
+    spec: ChaincodeProposalSpec
+    channel: ChannelView
+    committed: Definition | None
+    now: datetime
+
+
+def plan_proposal(observed: PlanningObserved) -> Plan | Verdict:
+    """The document for a manifest, or why there can be none."""
+    channel, spec = observed.channel, observed.spec
+    if observed.own_msp_id not in channel.members:
+        message = f"{observed.own_msp_id} is not a member of channel {channel.channel}, so it cannot propose there"
+        return no(Reason.NOT_A_MEMBER, message)
+    rule = channel.pinned_rule
+    if rule is None:
+        return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"LifecycleEndorsement: {channel.rule_problem}")
+    sequence = resolve_sequence(spec, observed.committed)
+    if isinstance(sequence, Verdict):
+        return sequence
+    try:
+        content = build_content(spec, sequence)
+        document = ProposalDocument(
+            schema_version=SCHEMA,
+            id=observed.proposal_id,
+            kind=Kind.CHAINCODE,
+            content=content,
+            snapshot=Snapshot(
+                channel=channel.channel,
+                config_block=channel.config_block,
+                config_sequence=channel.config_sequence,
+                config_hash=channel.config_hash,
+                members=channel.members,
+                rule=rule,
+                charter=DEFAULT_CHARTER,
+            ),
+            deadline=resolve_deadline(spec, observed.now),
+            description=spec.description or None,
+        )
+    except ContentError as exc:
+        return invalid(exc)
+    except ValidationError as exc:
+        return no(Reason.INVALID_SPEC, describe(exc))
+    return Plan(document.canonical(), content, document.content_hash)
+
+
+def resolve_sequence(spec: ChaincodeProposalSpec, committed: Definition | None) -> int | Verdict:
+    """The next sequence of the channel, which is the only one Fabric accepts."""
+    name, channel = spec.chaincode.name, spec.channel
+    current = 0 if committed is None else committed.sequence
+    wanted = spec.chaincode.sequence
+    if wanted in (None, current + 1):
+        return current + 1
+    if committed is None:
+        message = f"{name} was never deployed on channel {channel}, so its first sequence is 1, not {wanted}"
+    else:
+        message = (
+            f"{name} is at sequence {current} on channel {channel}, so the next one is {current + 1}, not {wanted}"
+        )
+    return no(Reason.SEQUENCE_CONFLICT, f"{message}; leave chaincode.sequence out, or propose anew with that one")
+
+
+def resolve_deadline(spec: ChaincodeProposalSpec, now: datetime) -> datetime:
+    """When voting ends, in whole seconds."""
+    period = spec.voting_period or timedelta(seconds=DEFAULT_CHARTER.voting_period.default)
+    return (now + period).replace(microsecond=0)

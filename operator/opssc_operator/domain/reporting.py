@@ -1,0 +1,97 @@
+"""What this organization still has to tell the others about carrying out a proposal. Pure.
+
+Reports help people; nobody's decision rests on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Report, Step
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.deployment import DeploymentDecision, PeerState
+from opssc_operator.domain.verdict import Verdict
+
+FAILURES = frozenset({Reason.INSTALL_FAILED, Reason.EXTERNAL_BUILDER_MISSING})
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWish:
+    """One report to send; ``evidence`` is what the own peer shows."""
+
+    step: Step
+    outcome: Outcome
+    evidence: Evidence | None
+    message: str
+
+    @property
+    def evidence_json(self) -> bytes:
+        """The evidence as the contract takes it; empty without any."""
+        return b"" if self.evidence is None else self.evidence.canonical()
+
+
+def missing_reports(
+    facts: Facts,
+    own_msp_id: str,
+    deployment: DeploymentDecision,
+    peers: tuple[PeerState, ...],
+    *,
+    aside: Verdict | None,
+    commit_transaction: str = "",
+) -> tuple[ReportWish, ...]:
+    """Reports that are true now and not on the ledger yet."""
+    content = facts.proposal.content
+    if not isinstance(content, ChaincodeContent) or own_msp_id not in facts.proposal.snapshot.members:
+        return ()
+    wishes = (
+        _installed(content, deployment, peers, aside),
+        _approved(content, deployment, aside),
+        _committed(content, deployment, commit_transaction),
+    )
+    return tuple(wish for wish in wishes if wish is not None and not _told(facts, own_msp_id, wish))
+
+
+def _installed(
+    content: ChaincodeContent, deployment: DeploymentDecision, peers: tuple[PeerState, ...], aside: Verdict | None
+) -> ReportWish | None:
+    verdict = aside or deployment.installed
+    if verdict.reason in {Reason.DISAGREED, Reason.SKIPPED_BY_VOTE}:
+        return ReportWish(Step.INSTALLED, Outcome.SKIPPED, None, verdict.message)
+    if verdict.reason in FAILURES:
+        return ReportWish(Step.INSTALLED, Outcome.FAILED, None, verdict.message)
+    if not verdict.holds or verdict.reason is not Reason.INSTALLED:
+        return None
+    names = tuple(sorted(peer.name for peer in peers if peer.installed))
+    return ReportWish(Step.INSTALLED, Outcome.DONE, Evidence(package_id=content.package_id, peers=names), "")
+
+
+def _approved(content: ChaincodeContent, deployment: DeploymentDecision, aside: Verdict | None) -> ReportWish | None:
+    verdict = aside or deployment.approved
+    if verdict.reason is Reason.DISAGREED:
+        return ReportWish(Step.APPROVED, Outcome.SKIPPED, None, verdict.message)
+    if not verdict.holds or verdict.reason is not Reason.APPROVED:
+        return None
+    evidence = Evidence(sequence=content.sequence, definition_hash=content.definition_hash)
+    return ReportWish(Step.APPROVED, Outcome.DONE, evidence, "")
+
+
+def _committed(content: ChaincodeContent, deployment: DeploymentDecision, transaction: str) -> ReportWish | None:
+    if not deployment.committed.holds or deployment.committed.reason is not Reason.COMMITTED:
+        return None
+    evidence = Evidence(sequence=content.sequence, definition_hash=content.definition_hash, tx_id=transaction or None)
+    return ReportWish(Step.COMMITTED, Outcome.DONE, evidence, "")
+
+
+def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:
+    """The own organization's word on a step."""
+    return next((report for report in facts.reports if report.msp_id == own_msp_id and report.step is step), None)
+
+
+def _told(facts: Facts, own_msp_id: str, wish: ReportWish) -> bool:
+    """Whether the ledger says this already; that a later look knows no transaction ID is no news."""
+    said = own_report(facts, own_msp_id, wish.step)
+    if said is None or said.outcome is not wish.outcome:
+        return False
+    if wish.outcome is Outcome.DONE and wish.step is not Step.INSTALLED:
+        return True
+    return said.evidence == wish.evidence and (said.message or "") == wish.message

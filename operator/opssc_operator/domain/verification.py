@@ -1,0 +1,60 @@
+"""Whether a proposal on the ledger says the truth, judged by what the own peer shows and what is computed here. Pure.
+
+Nothing in a proposal is believed because it is on the chain: members, rule, package and definition are all checked
+before this organization votes for it or acts on it.
+"""
+
+from __future__ import annotations
+
+from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Snapshot
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.channel import ChannelView
+from opssc_operator.domain.content import ContentError, build_definition, build_package, hash_definition
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+
+
+def verify_proposal(proposal: Proposal, pinned: ChannelView | None) -> Verdict:
+    """Judge a proposal; ``pinned`` is the config block the snapshot names, if the own peer has it."""
+    content = proposal.content
+    if not isinstance(content, ChaincodeContent):
+        return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"proposals of kind {proposal.kind} are not carried out here")
+    if proposal.hash != proposal.content_hash or content.channel != proposal.snapshot.channel:
+        return no(Reason.INVALID_SPEC, "the stored content hash or channel does not belong to the content")
+    if pinned is None:
+        number = proposal.snapshot.config_block
+        message = f"the own peer does not show config block {number} of channel {content.channel} yet"
+        return unknown(Reason.AWAITING_VERIFICATION, message)
+    return _verify_snapshot(proposal.snapshot, pinned) or _verify_content(content)
+
+
+def _verify_snapshot(snapshot: Snapshot, pinned: ChannelView) -> Verdict | None:
+    claims = {
+        "configHash": snapshot.config_hash == pinned.config_hash,
+        "configSequence": snapshot.config_sequence == pinned.config_sequence,
+        "members": snapshot.members == pinned.members,
+        "rule": pinned.pinned_rule is not None and snapshot.rule == pinned.pinned_rule,
+        "charter": snapshot.charter == DEFAULT_CHARTER,
+    }
+    wrong = [name for name, holds in claims.items() if not holds]
+    if not wrong:
+        return None
+    where = f"config block {snapshot.config_block} of channel {snapshot.channel}"
+    return no(Reason.SNAPSHOT_MISMATCH, f"{', '.join(wrong)} differ from what the own peer shows in {where}; disagree")
+
+
+def _verify_content(content: ChaincodeContent) -> Verdict:
+    try:
+        built = build_package(content)
+        computed = hash_definition(build_definition(content))
+    except ContentError as exc:
+        return no(Reason.INVALID_SPEC, str(exc))
+    if built.package_id != content.package_id:
+        return no(Reason.PACKAGE_ID_MISMATCH, f"the package built here is {built.package_id}; disagree")
+    if computed != content.definition_hash:
+        return no(Reason.DEFINITION_MISMATCH, "the definition hash does not belong to the definition; disagree")
+    return yes(Reason.VERIFIED, "members, rule, package and definition are what the own peer shows")
+
+
+def is_stale(snapshot: Snapshot, current: ChannelView) -> bool:
+    """Whether the channel moved on in a way that matters: other members, or another lifecycle rule."""
+    return snapshot.members != current.members or snapshot.rule != current.pinned_rule

@@ -1,0 +1,111 @@
+"""Channel configurations as the organization's own peers show them.
+
+Owns a cache of config blocks. A config block never changes, so blocks by number are kept; the current one is asked
+for again after ``forget``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import policy_pb2
+from google.protobuf.message import DecodeError
+
+from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.errors import ChaincodeError, ConfigError
+from fabric_admin.policy import NOutOf, compile_policy
+from fabric_admin.policy_rule import organization_rule
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.channel import ChannelView
+from opssc_operator.ledger.peers import OwnPeers
+from opssc_operator.ledger.translate import translated
+
+LIFECYCLE_ENDORSEMENT: Final = "/Channel/Application/LifecycleEndorsement"
+QUERY_SECONDS: Final = 10.0
+KEPT_BLOCKS: Final = 256
+
+
+def decode_config_block(block: common_pb2.Block) -> ChannelView:
+    """Read a config block; raises ConfigError when it is none."""
+    config = ChannelConfig.from_block(block)
+    rule, problem = None, ""
+    try:
+        rule = config.organization_rule(LIFECYCLE_ENDORSEMENT)
+    except ConfigError as exc:
+        problem = str(exc)
+    return ChannelView(
+        channel=config.channel_id,
+        config_block=block.header.number,
+        config_sequence=config.sequence,
+        config_hash=blocks.header_hash(block.header).hex(),
+        members=config.members,
+        rule=rule,
+        rule_problem=problem,
+    )
+
+
+def endorsement_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:
+    """The organizations that must endorse under ``pb(ApplicationPolicy)``; raises InvalidInput when inexpressible."""
+    parsed = policy_pb2.ApplicationPolicy()
+    try:
+        parsed.ParseFromString(validation_parameter)
+    except DecodeError as exc:
+        raise ConfigError("the endorsement policy is not a protobuf message") from exc
+    if parsed.WhichOneof("Type") == "signature_policy":
+        return organization_rule(compile_policy(parsed.signature_policy.SerializeToString()), set(config.members))
+    return config.organization_rule(parsed.channel_config_policy_reference)
+
+
+class ChannelReader:
+    """Reads channel configurations from the own peers, never from anybody else's."""
+
+    def __init__(self, peers: OwnPeers) -> None:
+        self._peers = peers
+        self._current: dict[str, ChannelView] = {}
+        self._numbered: dict[tuple[str, int], ChannelView] = {}
+
+    def forget(self, channel: str | None = None) -> None:
+        """Ask again for the current configuration of one channel, or of all."""
+        if channel is None:
+            self._current.clear()
+        else:
+            self._current.pop(channel, None)
+
+    async def current(self, channel: str) -> ChannelView:
+        """The configuration in force on the own peer; raises TransientError or TerminalError."""
+        known = self._current.get(channel)
+        if known is None:
+            peer = await self._peers.on(channel)
+            with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+                known = decode_config_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
+            self._current[channel] = known
+            self._keep(known)
+        return known
+
+    async def config(self, channel: str) -> ChannelConfig:
+        """The decoded configuration in force; raises TransientError or TerminalError."""
+        peer = await self._peers.on(channel)
+        with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+            return ChannelConfig.from_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
+
+    async def at(self, channel: str, number: int) -> ChannelView | None:
+        """The configuration in block ``number``: None while the own peer does not have that block as a config block."""
+        known = self._numbered.get((channel, number))
+        if known is not None:
+            return known
+        peer = await self._peers.on(channel)
+        with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+            try:
+                block = await peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
+                known = decode_config_block(block)
+            except (ChaincodeError, ConfigError):
+                return None
+        self._keep(known)
+        return known
+
+    def _keep(self, view: ChannelView) -> None:
+        if len(self._numbered) >= KEPT_BLOCKS:
+            self._numbered.pop(next(iter(self._numbered)))
+        self._numbered[view.channel, view.config_block] = view

@@ -1,0 +1,138 @@
+"""The OpsSC contract on the governance channel, as seen and called by one organization.
+
+Owns calls and their coded refusals. Reads always name the own organization as target: only the own peer is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from fabric_admin.errors import ChaincodeError, CommitFailed, FabricError, GatewayError
+from fabric_admin.gateway import Gateway, Submitted
+from opssc_chaincode.model import Facts, FactsPage, Info
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.errors import TerminalError, TransientError
+from opssc_operator.ledger.peers import OwnPeer, OwnPeers
+from opssc_operator.ledger.translate import explain
+
+QUERY_SECONDS: Final = 15.0
+SUBMIT_SECONDS: Final = 60.0
+PAGE_SIZE: Final = 100
+CODED: Final = re.compile(r"\b(INVALID|NOT_FOUND|FORBIDDEN|CLOSED|HASH_MISMATCH|CONFLICT|CLOCK_SKEW): (.*)", re.DOTALL)
+
+
+class ContractRefused(TerminalError):
+    """The contract refused a call: ``code`` is one of contract.md's, ``text`` says what would be right."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(Reason.REFUSED_BY_CONTRACT, f"the contract refused: {code}: {text}")
+        self.code = code
+        self.text = text
+
+
+def parse_refusal(texts: Iterator[str]) -> tuple[str, str] | None:
+    """The first ``CODE: text`` in what endorsers said."""
+    for text in texts:
+        found = CODED.search(text)
+        if found:
+            return found.group(1), " ".join(found.group(2).split())
+    return None
+
+
+@contextmanager
+def refusals(doing: str) -> Iterator[None]:
+    """Turn coded refusals into ContractRefused and everything else into TransientError."""
+    try:
+        yield
+    except CommitFailed as exc:
+        raise TransientError(f"{doing}: {explain(exc)}", retry_after=0.05 if exc.retryable else None) from exc
+    except (GatewayError, ChaincodeError) as exc:
+        said = [detail.message for detail in exc.details] if isinstance(exc, GatewayError) else []
+        coded = parse_refusal(iter([*said, exc.message]))
+        if coded is None or coded[0] == "CLOCK_SKEW":
+            raise TransientError(f"{doing}: {explain(exc)}") from exc
+        raise ContractRefused(*coded) from exc
+    except FabricError as exc:
+        raise TransientError(f"{doing}: {explain(exc)}") from exc
+
+
+class OpsContract:
+    """Typed calls of the contract ``name`` on ``channel``."""
+
+    def __init__(self, own_msp_id: str, peers: OwnPeers, channel: str, name: str) -> None:
+        self._own_msp_id = own_msp_id
+        self._peers = peers
+        self.channel = channel
+        self.name = name
+
+    async def propose(self, document: bytes) -> Submitted:
+        """Submit a proposal document; the same content again is success."""
+        return await self._submit("Propose", [document])
+
+    async def vote(self, ref: ProposalRef, content_hash: str, decision: str, reason: str) -> Submitted:
+        """Cast the own organization's vote; the same decision again is success."""
+        return await self._submit("Vote", [*_ref(ref), content_hash.encode(), decision.encode(), reason.encode()])
+
+    async def close(self, ref: ProposalRef, cause: str, reason: str) -> Submitted:
+        """Close a proposal as ``Withdrawn`` or ``Expired``."""
+        return await self._submit("Close", [*_ref(ref), cause.encode(), reason.encode()])
+
+    async def report(self, ref: ProposalRef, step: str, outcome: str, evidence: bytes, message: str) -> Submitted:
+        """Report one step of the own organization; needs only the client identity."""
+        arguments = [*_ref(ref), step.encode(), outcome.encode(), evidence, message.encode()]
+        return await self._submit("Report", arguments, as_admin=False)
+
+    async def fetch(self, ref: ProposalRef) -> Facts | None:
+        """Everything said about one proposal, or None when the ledger has none of that name."""
+        try:
+            return Facts.from_state(await self._evaluate("GetProposal", list(_ref(ref))))
+        except ContractRefused as exc:
+            if exc.code == "NOT_FOUND":
+                return None
+            raise
+
+    async def list_all(self) -> AsyncIterator[Facts]:
+        """Every proposal on the ledger, page by page."""
+        bookmark = ""
+        while True:
+            arguments = [b"{}", str(PAGE_SIZE).encode(), bookmark.encode()]
+            page = FactsPage.from_state(await self._evaluate("ListProposals", arguments))
+            for facts in page.proposals:
+                yield facts
+            bookmark = page.bookmark
+            if not bookmark:
+                return
+
+    async def fetch_version(self) -> str:
+        """The running contract's version."""
+        return Info.from_state(await self._evaluate("GetInfo", [])).version
+
+    async def _submit(self, function: str, arguments: list[bytes], *, as_admin: bool = True) -> Submitted:
+        gateway = await self._gateway(as_admin=as_admin)
+        with refusals(f"{function} on channel {self.channel}"):
+            return await gateway.submit(
+                self.channel, self.name, [function.encode(), *arguments], timeout_seconds=SUBMIT_SECONDS
+            )
+
+    async def _evaluate(self, function: str, arguments: list[bytes]) -> bytes:
+        gateway = await self._gateway(as_admin=False)
+        with refusals(f"{function} on channel {self.channel}"):
+            return await gateway.evaluate(
+                self.channel,
+                self.name,
+                [function.encode(), *arguments],
+                target_organizations=(self._own_msp_id,),
+                timeout_seconds=QUERY_SECONDS,
+            )
+
+    async def _gateway(self, *, as_admin: bool) -> Gateway:
+        peer: OwnPeer = await self._peers.on(self.channel)
+        return peer.admin_gateway if as_admin else peer.client_gateway
+
+
+def _ref(ref: ProposalRef) -> tuple[bytes, bytes]:
+    return ref.creator.encode(), ref.id.encode()

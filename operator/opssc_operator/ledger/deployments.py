@@ -1,0 +1,162 @@
+"""Chaincode definitions on the organization's own peers: observe one deployment, and carry out one step of it.
+
+Owns the lifecycle calls. What to do is decided in ``domain.deployment``; here it is only looked at and done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fabric_admin.definition import Definition
+from fabric_admin.errors import ChaincodeError, CommitFailed, GatewayError
+from fabric_admin.policy import NOutOf
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.deployment import (
+    Approval,
+    Approve,
+    Commit,
+    Committed,
+    DeploymentAction,
+    DeploymentObserved,
+    Install,
+    Target,
+)
+from opssc_operator.ledger.peers import OwnPeers
+from opssc_operator.ledger.translate import translated
+
+QUERY_SECONDS: Final = 10.0
+SUBMIT_SECONDS: Final = 60.0
+DONE_BEFORE: Final = (
+    "with unchanged content",
+    "attempted to redefine the current committed sequence",
+    "but new definition must be sequence",
+)
+"""Texts by which a peer says that this very step was taken already (by us, or by another organization)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A lifecycle transaction of ours that is on the ledger; empty and 0 when somebody had done it before."""
+
+    transaction_id: str = ""
+    block_number: int = 0
+
+
+class Deployments:
+    """Lifecycle of chaincode definitions, through the own peers."""
+
+    def __init__(self, own_msp_id: str, peers: OwnPeers) -> None:
+        self._own_msp_id = own_msp_id
+        self._peers = peers
+        self._possible_since: dict[tuple[str, str, int], float] = {}
+
+    async def fetch_committed(self, channel: str, name: str) -> Committed | None:
+        """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
+        with translated(f"reading the definition of {name} on channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+            lifecycle = (await self._peers.on(channel)).lifecycle
+            found = await lifecycle.query_committed(channel, name, timeout_seconds=QUERY_SECONDS)
+        return None if found is None else Committed(found.definition, dict(found.approvals))
+
+    async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
+        """Everything about one deployment that own peers can show; raises TransientError or TerminalError."""
+        peers = await self._peers.observe(target.channel, target.package_id)
+        committed, approval = await asyncio.gather(
+            self.fetch_committed(target.channel, target.definition.name), self._fetch_approval(target)
+        )
+        approvals: Mapping[str, bool] = {}
+        mismatches: Mapping[str, Sequence[str]] = {}
+        current = 0 if committed is None else committed.definition.sequence
+        if current + 1 == target.definition.sequence:
+            approvals, mismatches = await self._fetch_readiness(target.channel, target.definition)
+        elif committed is not None and current == target.definition.sequence:
+            approvals = committed.approvals
+        return DeploymentObserved(
+            own_msp_id=self._own_msp_id,
+            peers=peers,
+            committed=committed,
+            approval=approval,
+            approvals=approvals,
+            mismatches=mismatches,
+            rule=rule,
+            ready_seconds=self._possible_for(target, rule, approvals),
+        )
+
+    def _possible_for(self, target: Target, rule: NOutOf, approvals: Mapping[str, bool]) -> float:
+        """Seconds since this operator first saw that the commit would be endorsed."""
+        key = (target.channel, target.definition.name, target.definition.sequence)
+        if not rule.satisfied_by({msp_id for msp_id, done in approvals.items() if done}):
+            self._possible_since.pop(key, None)
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        return now - self._possible_since.setdefault(key, now)
+
+    async def _fetch_approval(self, target: Target) -> Approval | None:
+        name, sequence = target.definition.name, target.definition.sequence
+        with translated(f"reading the approval of {name} on channel {target.channel}"):
+            lifecycle = (await self._peers.on(target.channel)).lifecycle
+            found = await lifecycle.query_approved(
+                target.channel, name, sequence=sequence, timeout_seconds=QUERY_SECONDS
+            )
+        return None if found is None else Approval(found.definition, found.package_id)
+
+    async def _fetch_readiness(
+        self, channel: str, definition: Definition
+    ) -> tuple[Mapping[str, bool], Mapping[str, Sequence[str]]]:
+        with translated(f"reading the commit readiness of {definition.name} on channel {channel}"):
+            lifecycle = (await self._peers.on(channel)).lifecycle
+            readiness = await lifecycle.check_commit_readiness(channel, definition, timeout_seconds=QUERY_SECONDS)
+        return readiness.approvals, readiness.mismatches
+
+    async def perform(self, action: DeploymentAction, target: Target, package: bytes | None) -> StepDone:
+        """Carry out one step; having been done before is success. Raises TransientError or TerminalError."""
+        match action:
+            case Install(peer=name):
+                if package is None or target.package_id is None:
+                    return StepDone()
+                await self._peers.get(name).install(package, target.package_id)
+                return StepDone()
+            case Approve():
+                return await self._approve(target)
+            case Commit(endorsing_organizations=organizations):
+                return await self._commit(target, organizations)
+
+    async def _approve(self, target: Target) -> StepDone:
+        lifecycle = (await self._peers.on(target.channel)).lifecycle
+        definition = target.definition
+        doing = f"approving sequence {definition.sequence} of {definition.name} on channel {target.channel}"
+        with translated(doing, reason=Reason.APPROVAL_FAILED):
+            try:
+                submitted = await lifecycle.approve(
+                    target.channel, definition, target.package_id, timeout_seconds=SUBMIT_SECONDS
+                )
+            except (GatewayError, ChaincodeError) as exc:
+                if _done_before(str(exc)):
+                    return StepDone()
+                raise
+        return StepDone(submitted.transaction_id, submitted.block_number)
+
+    async def _commit(self, target: Target, organizations: tuple[str, ...]) -> StepDone:
+        lifecycle = (await self._peers.on(target.channel)).lifecycle
+        definition = target.definition
+        doing = f"committing sequence {definition.sequence} of {definition.name} on channel {target.channel}"
+        with translated(doing, reason=Reason.COMMIT_FAILED):
+            try:
+                submitted = await lifecycle.commit(
+                    target.channel, definition, endorsing_organizations=organizations, timeout_seconds=SUBMIT_SECONDS
+                )
+            except (GatewayError, ChaincodeError) as exc:
+                if _done_before(str(exc)):
+                    return StepDone()
+                raise
+            except CommitFailed as exc:
+                if exc.retryable:
+                    return StepDone()
+                raise
+        return StepDone(submitted.transaction_id, submitted.block_number)
+
+
+def _done_before(text: str) -> bool:
+    return any(phrase in text for phrase in DONE_BEFORE)

@@ -1,0 +1,146 @@
+"""Everything one organization holds open towards Fabric: connections, block streams and what was read through them.
+
+Owns their life cycle. A session never changes: other identities, peers or channels mean another session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from fabric_protos.common import common_pb2
+from fabric_protos.peer import events_pb2
+
+from fabric_admin.identity import SigningIdentity
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.ledger.channels import ChannelReader
+from opssc_operator.ledger.contract import OpsContract
+from opssc_operator.ledger.deployments import Deployments
+from opssc_operator.ledger.peers import OwnPeers, PeerAddress
+from opssc_operator.ledger.streams import filtered_blocks, follow, full_blocks
+from opssc_operator.ledger.translate import translated
+from opssc_operator.ledger.view import LedgerView
+
+CONFIG_TYPES: Final = frozenset({common_pb2.HeaderType.CONFIG})
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """Who the organization is and where its peers are; equal settings mean the session can stay.
+
+    ``fingerprint`` stands for the identities, whose keys cannot be compared.
+    """
+
+    namespace: str
+    msp_id: str
+    governance_channel: str
+    contract_name: str
+    peers: tuple[PeerAddress, ...]
+    fingerprint: str
+    admin: SigningIdentity = field(compare=False)
+    client: SigningIdentity = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wakers:
+    """Whom blocks wake: one proposal, or everything that is carried out on a channel."""
+
+    proposal: Callable[[ProposalRef], None]
+    channel: Callable[[str], None]
+
+
+class OrganizationSession:
+    """Connections, caches and streams of one organization."""
+
+    def __init__(self, settings: SessionSettings, wakers: Wakers) -> None:
+        self.settings = settings
+        self.peers = OwnPeers(settings.peers, settings.admin, settings.client)
+        self.reader = ChannelReader(self.peers)
+        self.deployments = Deployments(settings.msp_id, self.peers)
+        self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
+        self.view = LedgerView(self.contract)
+        self.latest_block = 0
+        self._wakers = wakers
+        self._streams: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def msp_id(self) -> str:
+        """The own MSP ID."""
+        return self.settings.msp_id
+
+    def follow_governance(self) -> None:
+        """Start the stream of the governance channel, once; needs the contract to be committed."""
+        channel = self.settings.governance_channel
+        running = self._streams.get(f"ops/{channel}")
+        if running is None or running.done():
+            self._streams[f"ops/{channel}"] = asyncio.create_task(
+                follow(
+                    channel,
+                    full_blocks(self.peers, channel),
+                    lambda block: int(block.header.number),
+                    self._take_governance,
+                    self._catch_up,
+                ),
+                name=f"blocks of {channel}",
+            )
+
+    def follow_channel(self, channel: str) -> None:
+        """Start the filtered stream of a channel where something is being carried out, once."""
+        running = self._streams.get(channel)
+        if running is None or running.done():
+            self._streams[channel] = asyncio.create_task(
+                follow(
+                    channel,
+                    filtered_blocks(self.peers, channel),
+                    lambda block: int(block.number),
+                    self._take_filtered,
+                    self._nothing_missed,
+                ),
+                name=f"filtered blocks of {channel}",
+            )
+
+    def _take_governance(self, block: common_pb2.Block) -> None:
+        news = self.view.take(block)
+        self.latest_block = max(self.latest_block, news.number)
+        if news.is_config:
+            self.reader.forget(self.settings.governance_channel)
+        for ref in news.changed:
+            self._wakers.proposal(ref)
+
+    def _take_filtered(self, block: events_pb2.FilteredBlock) -> None:
+        if any(transaction.type in CONFIG_TYPES for transaction in block.filtered_transactions):
+            self.reader.forget(block.channel_id)
+        self._wakers.channel(block.channel_id)
+
+    async def _catch_up(self) -> None:
+        for ref in await self.view.load():
+            self._wakers.proposal(ref)
+
+    async def _nothing_missed(self) -> None:
+        """A filtered stream only wakes; its first block has done so already."""
+
+    async def locate(self, transaction_ids: Iterable[str]) -> None:
+        """Learn where contract transactions stand on the ledger; raises TransientError."""
+        channel = self.settings.governance_channel
+        for transaction_id in sorted(set(transaction_ids) - self.view.positions.keys()):
+            peer = await self.peers.on(channel)
+            with translated(f"finding a vote on channel {channel}"):
+                block = await peer.system.block_by_transaction(channel, transaction_id)
+            self.view.learn_positions(block)
+
+    def forget(self) -> None:
+        """Look at everything anew, as a resync does."""
+        self.peers.forget()
+        self.reader.forget()
+
+    async def close(self) -> None:
+        """Stop the streams and close the connections."""
+        for task in self._streams.values():
+            task.cancel()
+        for task in self._streams.values():
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.peers.close()

@@ -1,0 +1,70 @@
+"""Words and reasons for what Fabric answered, fit for a status: short, without addresses of keys or payloads.
+
+Owns the border between the Fabric library's errors and the operator's; everything above sees only the latter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from fabric_admin.errors import (
+    ChaincodeError,
+    CommitFailed,
+    DeadlineExceeded,
+    DeliverError,
+    FabricError,
+    GatewayError,
+    InvalidInput,
+    RequestRefused,
+    TransportError,
+)
+from opssc_operator.api.conditions import Reason
+from opssc_operator.errors import TerminalError, TransientError
+
+LIMIT: Final = 200
+
+
+def explain(exc: FabricError) -> str:
+    """One line of at most 200 characters that says what Fabric said."""
+    match exc:
+        case DeadlineExceeded():
+            text = "no answer in time"
+        case TransportError():
+            text = f"cannot be reached: {exc.message}"
+        case ChaincodeError():
+            text = exc.message
+        case GatewayError() if exc.details:
+            text = exc.details[0].message
+        case GatewayError() | RequestRefused() | DeliverError():
+            text = exc.message
+        case _:
+            text = str(exc)
+    text = " ".join(text.split())
+    return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
+
+
+def reason_of(exc: FabricError, otherwise: Reason) -> Reason:
+    """The stable reason behind a Fabric error."""
+    text = str(exc)
+    if "creator org unknown" in text or "expected MSP ID" in text:
+        return Reason.UNKNOWN_MSP
+    if "access denied" in text or "identity expired" in text:
+        return Reason.IDENTITY_INVALID
+    if isinstance(exc, TransportError):
+        return Reason.PEER_UNREACHABLE
+    return otherwise
+
+
+@contextmanager
+def translated(doing: str, *, reason: Reason = Reason.GOVERNANCE_UNAVAILABLE) -> Iterator[None]:
+    """Turn any Fabric error of the block into the operator's: input errors are terminal, all others transient."""
+    try:
+        yield
+    except InvalidInput as exc:
+        raise TerminalError(reason, f"{doing}: {explain(exc)}") from exc
+    except CommitFailed as exc:
+        raise TransientError(f"{doing}: {explain(exc)}", retry_after=0.0 if exc.retryable else None) from exc
+    except FabricError as exc:
+        raise TransientError(f"{doing}: {explain(exc)}", reason=reason_of(exc, reason)) from exc

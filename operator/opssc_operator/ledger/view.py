@@ -1,0 +1,117 @@
+"""What the own peer shows of every proposal on the governance channel, kept current by its blocks.
+
+Owns a cache: losing it costs one paged listing. Blocks only mark proposals as changed; the facts are read again from
+the own peer when they are next asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from fabric_protos.common import common_pb2
+
+from fabric_admin import blocks
+from opssc_chaincode.model import Facts
+from opssc_chaincode.ranking import LedgerPosition
+from opssc_chaincode.state import proposal_of
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.ledger.contract import OpsContract
+
+KEPT_POSITIONS: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class BlockNews:
+    """What one block of the governance channel changed."""
+
+    number: int
+    changed: frozenset[ProposalRef]
+    is_config: bool
+
+
+def changed_refs(keys: Iterable[str]) -> Iterator[ProposalRef]:
+    """Proposals that the keys of a write set are about."""
+    for key in keys:
+        name = proposal_of(key)
+        if name is not None:
+            yield ProposalRef(name.creator, name.id)
+
+
+@dataclass(slots=True)
+class LedgerView:
+    """Facts of every proposal, by name; complete once ``load`` has run."""
+
+    contract: OpsContract
+    loaded: bool = False
+    _facts: dict[ProposalRef, Facts | None] = field(default_factory=dict)
+    _changed: set[ProposalRef] = field(default_factory=set)
+    _positions: dict[str, LedgerPosition] = field(default_factory=dict)
+
+    async def load(self) -> frozenset[ProposalRef]:
+        """List everything once; returns the names whose facts are new or differ from what was known."""
+        news: set[ProposalRef] = set()
+        async for facts in self.contract.list_all():
+            ref = ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
+            if self._facts.get(ref) != facts:
+                news.add(ref)
+            self._facts[ref] = facts
+            self._changed.discard(ref)
+        self.loaded = True
+        return frozenset(news)
+
+    def refs(self) -> frozenset[ProposalRef]:
+        """Names of all proposals known to be on the ledger."""
+        return frozenset(ref for ref, facts in self._facts.items() if facts is not None)
+
+    def all(self) -> Iterator[Facts]:
+        """All facts as last read."""
+        return (facts for facts in self._facts.values() if facts is not None)
+
+    def mark(self, ref: ProposalRef) -> None:
+        """Read this proposal again when it is next asked for."""
+        self._changed.add(ref)
+
+    async def get(self, ref: ProposalRef) -> Facts | None:
+        """Facts of one proposal, read from the own peer when new or changed; raises TransientError."""
+        if ref not in self._facts or ref in self._changed:
+            self._changed.discard(ref)
+            try:
+                self._facts[ref] = await self.contract.fetch(ref)
+            except BaseException:
+                self._changed.add(ref)
+                raise
+        return self._facts[ref]
+
+    @property
+    def positions(self) -> Mapping[str, LedgerPosition]:
+        """Where contract transactions stand on the ledger, as far as their blocks were seen."""
+        return self._positions
+
+    def take(self, block: common_pb2.Block) -> BlockNews:
+        """Note what a block of the governance channel changed."""
+        changed: set[ProposalRef] = set()
+        is_config = False
+        for index, transaction in enumerate(blocks.transactions(block)):
+            is_config = is_config or transaction.type == "CONFIG"
+            if transaction.validation_code != "VALID":
+                continue
+            keys = [write.key for write in transaction.writes if write.namespace == self.contract.name]
+            found = set(changed_refs(keys))
+            if found:
+                self._note_position(transaction.tx_id, LedgerPosition(block.header.number, index))
+            changed |= found
+        self._changed |= changed
+        return BlockNews(block.header.number, frozenset(changed), is_config)
+
+    def learn_positions(self, block: common_pb2.Block) -> None:
+        """Note where the valid transactions of an older block stand."""
+        for index, transaction in enumerate(blocks.transactions(block)):
+            if transaction.validation_code == "VALID":
+                self._note_position(transaction.tx_id, LedgerPosition(block.header.number, index))
+
+    def _note_position(self, transaction_id: str, position: LedgerPosition) -> None:
+        if len(self._positions) >= KEPT_POSITIONS:
+            self._positions.pop(next(iter(self._positions)))
+        self._positions[transaction_id] = position

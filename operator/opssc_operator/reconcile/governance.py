@@ -1,0 +1,124 @@
+"""The governance contract of one organization: whether it is committed and usable, and its bootstrap until then."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from fabric_admin.errors import InvalidInput
+from opssc_chaincode.tally import derive
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.organization import Bootstrap, FabricOrganizationSpec, GovernanceStatus
+from opssc_operator.domain.bootstrap import bootstrap_target, build_bootstrap_package
+from opssc_operator.domain.content import ContentError
+from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
+from opssc_operator.domain.organization import judge_contract_policy
+from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.ledger.channels import endorsement_rule
+from opssc_operator.ledger.session import OrganizationSession
+
+ROUNDS: Final = 6
+"""More steps than a bootstrap has (install, approve, commit, read back), so that it ends in one reconcile if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class GovernanceLook:
+    """What was found, and when to look again when no event comes."""
+
+    verdict: Verdict
+    status: GovernanceStatus
+    requeue_seconds: float | None = None
+
+
+class Governance:
+    """Looks at the contract, deploys it where the organization consented to, and starts the block stream."""
+
+    async def look(self, spec: FabricOrganizationSpec, session: OrganizationSession) -> GovernanceLook:
+        """Bring the contract as far as this organization can; raises TransientError or TerminalError."""
+        channel, name = spec.governance.channel, spec.governance.chaincode
+        if not any(channel in peer.joined for peer in session.peers.all):
+            message = f"no own peer has joined the governance channel {channel}; join one, or correct the name"
+            return GovernanceLook(no(Reason.CHANNEL_NOT_FOUND, message), GovernanceStatus())
+        bootstrap = spec.governance.bootstrap
+        if bootstrap is not None:
+            decision = await self._bootstrap(spec, bootstrap, session)
+            if not decision.committed.holds:
+                return _bootstrapping(decision)
+        committed = await session.deployments.fetch_committed(channel, name)
+        if committed is None:
+            message = f"chaincode {name} is not committed on {channel}; deploy it, or set governance.bootstrap"
+            return GovernanceLook(no(Reason.CONTRACT_NOT_COMMITTED, message), GovernanceStatus())
+        weak = await self._judge_policy(session, channel, committed)
+        if weak is not None:
+            return GovernanceLook(weak, GovernanceStatus())
+        version = await session.contract.fetch_version()
+        session.follow_governance()
+        message = f"{name} {version} on channel {channel}"
+        return GovernanceLook(yes(Reason.CONTRACT_COMMITTED, message), _status(session, version))
+
+    async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:
+        config = await session.reader.config(channel)
+        try:
+            rule = endorsement_rule(config, committed.definition.validation_parameter)
+        except InvalidInput as exc:
+            return no(Reason.CONTRACT_POLICY_TOO_WEAK, f"the contract's endorsement policy cannot be judged: {exc}")
+        return judge_contract_policy(rule, config.members)
+
+    async def _bootstrap(
+        self, spec: FabricOrganizationSpec, bootstrap: Bootstrap, session: OrganizationSession
+    ) -> DeploymentDecision:
+        channel = spec.governance.channel
+        try:
+            package = build_bootstrap_package(spec.governance, bootstrap)
+            target = bootstrap_target(spec.governance, bootstrap, package.package_id)
+        except ContentError as exc:
+            message = no(Reason.INVALID_SPEC, f"governance.bootstrap: {exc}")
+            return DeploymentDecision((), message, message, message, message, stalled=True)
+        view = await session.reader.current(channel)
+        if view.rule is None:
+            message = no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"LifecycleEndorsement: {view.rule_problem}")
+            return DeploymentDecision((), message, message, message, message, stalled=True)
+        session.follow_channel(channel)
+        decision = decide_deployment(target, await session.deployments.observe(target, view.rule))
+        for _ in range(ROUNDS):
+            if not decision.actions:
+                break
+            await self._perform(decision, target, package.data, session)
+            decision = decide_deployment(target, await session.deployments.observe(target, view.rule))
+        return decision
+
+    async def _perform(
+        self, decision: DeploymentDecision, target: Target, package: bytes, session: OrganizationSession
+    ) -> None:
+        await asyncio.gather(*(session.deployments.perform(a, target, package) for a in decision.actions))
+
+
+def _bootstrapping(decision: DeploymentDecision) -> GovernanceLook:
+    steps = (decision.installed, decision.approved, decision.commit_ready, decision.committed)
+    failing = next(verdict for verdict in steps if not verdict.holds)
+    reason = failing.reason if decision.stalled or failing.reason in PLAIN else Reason.BOOTSTRAPPING
+    if reason is Reason.SEQUENCE_CONFLICT:
+        reason = Reason.CONTRACT_MISMATCH
+    return GovernanceLook(no(reason, failing.message), GovernanceStatus(), decision.requeue_seconds)
+
+
+PLAIN: Final = frozenset(
+    {Reason.INSTALL_FAILED, Reason.EXTERNAL_BUILDER_MISSING, Reason.PEER_UNREACHABLE, Reason.NO_PEERS}
+)
+"""Reasons that say more than Bootstrapping does."""
+
+
+def _status(session: OrganizationSession, version: str) -> GovernanceStatus:
+    now = datetime.now(UTC)
+    still_open = [facts for facts in session.view.all() if derive(facts, now).open]
+    mine = [
+        facts
+        for facts in still_open
+        if session.msp_id in facts.proposal.snapshot.members
+        and all(vote.msp_id != session.msp_id for vote in facts.votes)
+    ]
+    return GovernanceStatus(
+        block=session.latest_block, contract_version=version, open=len(still_open), awaiting_my_vote=len(mine)
+    )

@@ -1,0 +1,92 @@
+"""Objects the operator makes, removes or holds: mirrors of others' proposals, and the finalizer of a withdrawal."""
+
+from __future__ import annotations
+
+from opssc_chaincode.model import ChaincodeContent
+from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, WITHDRAW_FINALIZER, Kind
+from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.refs import mirror_name
+from opssc_operator.domain.content import to_spec
+from opssc_operator.domain.proposal import CreateMirror, DeleteMirror, ProposalDecision, ProposalObserved, SetFinalizer
+from opssc_operator.kube.client import Involved, KubeClient
+from opssc_operator.reconcile.gathering import find_objects
+from opssc_operator.reconcile.store import ObjectStore
+
+
+async def perform_object_actions(
+    kube: KubeClient,
+    store: ObjectStore,
+    organization: FabricOrganization,
+    observed: ProposalObserved,
+    decision: ProposalDecision,
+) -> bool:
+    """Make the objects what the decision wants; returns whether the store shows the result already."""
+    changed = False
+    for action in decision.object_actions:
+        match action:
+            case CreateMirror():
+                changed = await _create_mirror(kube, store, organization, observed) or changed
+            case DeleteMirror():
+                await _delete_mirror(kube, store, organization, observed)
+            case SetFinalizer(present=present):
+                changed = await _set_finalizer(kube, store, organization, observed, present=present) or changed
+    return changed
+
+
+async def _create_mirror(
+    kube: KubeClient, store: ObjectStore, organization: FabricOrganization, observed: ProposalObserved
+) -> bool:
+    facts = observed.facts
+    if facts is None or not isinstance(facts.proposal.content, ChaincodeContent):
+        return False
+    namespace = organization.metadata.namespace
+    creators = frozenset(
+        known.spec.creator for known in store.proposals_all(namespace) if known.spec.creator is not None
+    )
+    name = mirror_name(observed.ref, among=creators | {organization.spec.msp_id})
+    manifest = {
+        "metadata": {
+            "name": name,
+            "namespace": namespace,
+            "labels": {ORIGIN_LABEL: MIRRORED},
+            "ownerReferences": [
+                {
+                    "apiVersion": API_VERSION,
+                    "kind": str(Kind.FABRIC_ORGANIZATION),
+                    "name": organization.metadata.name,
+                    "uid": organization.metadata.uid,
+                }
+            ],
+        },
+        "spec": to_spec(facts.proposal.content, observed.ref.creator, observed.ref.id, facts.proposal.description),
+    }
+    await kube.apply(Kind.CHAINCODE_PROPOSAL, manifest)
+    return store.get(Kind.CHAINCODE_PROPOSAL, namespace, name) is not None
+
+
+async def _delete_mirror(
+    kube: KubeClient, store: ObjectStore, organization: FabricOrganization, observed: ProposalObserved
+) -> None:
+    namespace = organization.metadata.namespace
+    mirror = find_objects(store, namespace, observed.ref).mirror
+    if mirror is not None and not mirror.metadata.deleting:
+        await kube.delete(Kind.CHAINCODE_PROPOSAL, namespace, mirror.metadata.name, mirror.metadata.uid)
+
+
+async def _set_finalizer(
+    kube: KubeClient,
+    store: ObjectStore,
+    organization: FabricOrganization,
+    observed: ProposalObserved,
+    *,
+    present: bool,
+) -> bool:
+    namespace = organization.metadata.namespace
+    manifest = find_objects(store, namespace, observed.ref).manifest
+    if manifest is None:
+        return False
+    metadata = manifest.metadata
+    others = [name for name in metadata.finalizers if name != WITHDRAW_FINALIZER]
+    wanted = [*others, WITHDRAW_FINALIZER] if present else others
+    involved = Involved(Kind.CHAINCODE_PROPOSAL, namespace, metadata.name, metadata.uid)
+    return await kube.set_finalizers(involved, metadata.resource_version, wanted)

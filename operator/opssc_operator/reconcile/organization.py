@@ -1,0 +1,210 @@
+"""Reconciles a FabricOrganization: identities, peers, and the governance contract with its bootstrap."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from fabric_admin.errors import FabricError, IdentityError
+from fabric_admin.transport import Endpoint
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.group import Kind
+from opssc_operator.api.organization import (
+    FabricOrganization,
+    FabricOrganizationStatus,
+    GovernanceStatus,
+    IdentityStatus,
+    PeerSource,
+    PeerStatus,
+)
+from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, judge_peers, summarize
+from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.errors import OperatorError, TerminalError, TransientError
+from opssc_operator.kube.client import KubeClient
+from opssc_operator.ledger.peers import OwnPeer, PeerAddress
+from opssc_operator.ledger.session import OrganizationSession, SessionSettings
+from opssc_operator.ledger.translate import explain, reason_of
+from opssc_operator.reconcile.governance import Governance, GovernanceLook
+from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_tls_roots
+from opssc_operator.reconcile.keys import Key
+from opssc_operator.reconcile.runner import Result
+from opssc_operator.reconcile.sessions import Sessions
+from opssc_operator.reconcile.status import write_status
+from opssc_operator.reconcile.store import Invalid, ObjectStore
+
+logger = logging.getLogger(__name__)
+
+RETRY_SECONDS: Final = 3.0
+"""How soon an organization that is not ready is looked at again: what a person fixes heals within seconds."""
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one reconcile found so far; anything not reached stays as it is here."""
+
+    identity: Verdict = NOT_LOOKED
+    peers: Verdict = NOT_LOOKED
+    governance: Verdict = NOT_LOOKED
+    identities: tuple[IdentityStatus, ...] = ()
+    peer_looks: tuple[PeerLook, ...] = ()
+    governance_status: GovernanceStatus | None = None
+    requeue_seconds: float | None = None
+
+
+class OrganizationReconciler:
+    """Keeps the session of a namespace's organization, and says in status what stands in its way."""
+
+    def __init__(self, kube: KubeClient, store: ObjectStore, sessions: Sessions) -> None:
+        self._kube = kube
+        self._store = store
+        self._sessions = sessions
+        self._governance = Governance()
+        self._resynced: dict[str, float] = {}
+
+    async def reconcile(self, key: Key) -> Result:
+        """Look at everything the organization stands on, and start or stop working on its proposals."""
+        known = self._store.get(Kind.FABRIC_ORGANIZATION, key.namespace, key.name)
+        chosen = self._store.organization(key.namespace)
+        if chosen is None:
+            await self._stop(key.namespace)
+        if known is None or isinstance(known, Invalid):
+            if isinstance(known, Invalid):
+                await self._write_refusal(known, no(Reason.INVALID_SPEC, known.message))
+            return Result()
+        if not isinstance(known, FabricOrganization):
+            raise TypeError(f"{key} is a {type(known).__name__}")
+        if chosen is not None and chosen.metadata.uid != known.metadata.uid:
+            message = f"the namespace belongs to FabricOrganization {chosen.metadata.name}; delete one of them"
+            await self._write_refusal(known, no(Reason.DUPLICATE_ORGANIZATION, message))
+            return Result()
+        look = await self._look(known)
+        # Others' approvals of the contract are blocks of its channel.
+        self._sessions.watch_channel(key, None if look.governance.holds else known.spec.governance.channel)
+        await self._write(known, look)
+        return Result(look.requeue_seconds)
+
+    async def _stop(self, namespace: str) -> None:
+        await self._sessions.drop(namespace)
+        self._sessions.set_ready(namespace, ready=False)
+
+    async def _look(self, organization: FabricOrganization) -> _Look:
+        look = _Look(requeue_seconds=RETRY_SECONDS)
+        namespace = organization.metadata.namespace
+        try:
+            identities = await load_identities(self._kube, organization)
+            look.identity = yes(Reason.IDENTITY_VALID, f"acting as {organization.spec.msp_id}")
+            look.identities = identities.statuses
+            session = await self._sessions.ensure(await self._settings(organization, identities))
+        except (TerminalError, IdentityError) as exc:
+            reason = Reason(exc.reason) if isinstance(exc, TerminalError) else Reason.IDENTITY_INVALID
+            if look.identity.holds:
+                look.peers = no(reason, str(exc))
+            else:
+                look.identity = no(reason, str(exc))
+            await self._stop(namespace)
+            return look
+        self._resync_when_due(organization, session)
+        look.peer_looks = await _look_at_peers(session)
+        look.peers = judge_peers(look.peer_looks)
+        if any(peer.reachable for peer in look.peer_looks):
+            await self._look_at_governance(organization, session, look)
+        else:
+            look.governance = no(Reason.GOVERNANCE_UNAVAILABLE, "no own peer answers")
+            self._sessions.set_ready(namespace, ready=False)
+        if look.governance.holds and look.peers.holds:
+            look.requeue_seconds = organization.spec.resync_period.total_seconds()
+        return look
+
+    async def _settings(self, organization: FabricOrganization, identities: LoadedIdentities) -> SessionSettings:
+        spec, namespace = organization.spec, organization.metadata.namespace
+        addresses = [
+            PeerAddress(
+                peer.name,
+                Endpoint(
+                    peer.address,
+                    await load_tls_roots(self._kube, namespace, peer.tls_ca, f"peer {peer.name}"),
+                    server_name=peer.server_name,
+                ),
+            )
+            for peer in spec.peers.explicit
+        ]
+        return SessionSettings(
+            namespace=namespace,
+            msp_id=spec.msp_id,
+            governance_channel=spec.governance.channel,
+            contract_name=spec.governance.chaincode,
+            peers=tuple(addresses),
+            fingerprint=identities.fingerprint,
+            admin=identities.admin,
+            client=identities.client,
+        )
+
+    def _resync_when_due(self, organization: FabricOrganization, session: OrganizationSession) -> None:
+        """Look at everything anew once per resync period: what no event told is noticed here."""
+        namespace, now = organization.metadata.namespace, asyncio.get_running_loop().time()
+        last = self._resynced.setdefault(namespace, now)
+        if now - last + 1.0 >= organization.spec.resync_period.total_seconds():
+            self._resynced[namespace] = now
+            session.forget()
+            self._sessions.enqueue_all(namespace)
+
+    async def _look_at_governance(
+        self, organization: FabricOrganization, session: OrganizationSession, look: _Look
+    ) -> None:
+        found: GovernanceLook
+        try:
+            found = await self._governance.look(organization.spec, session)
+        except OperatorError as exc:
+            reason = Reason.GOVERNANCE_UNAVAILABLE
+            if isinstance(exc, TransientError | TerminalError) and exc.reason in set(Reason):
+                reason = Reason(exc.reason)
+            look.governance = no(reason, exc.message)
+        else:
+            look.governance, look.governance_status = found.verdict, found.status
+            look.requeue_seconds = found.requeue_seconds or RETRY_SECONDS
+        self._sessions.set_ready(organization.metadata.namespace, ready=look.governance.holds)
+
+    async def _write(self, organization: FabricOrganization, look: _Look) -> None:
+        verdicts = dict(summarize(look.identity, look.peers, look.governance))
+        if organization.spec.suspend and verdicts[ConditionType.READY].holds:
+            verdicts[ConditionType.READY] = yes(Reason.SUSPENDED, "suspended: nothing is sent or carried out")
+        status = FabricOrganizationStatus(
+            observed_generation=organization.metadata.generation,
+            peers=tuple(_peer_status(peer) for peer in look.peer_looks),
+            identities=look.identities,
+            governance=look.governance_status,
+        )
+        await write_status(self._kube, Kind.FABRIC_ORGANIZATION, organization, status, verdicts)
+
+    async def _write_refusal(self, known: FabricOrganization | Invalid, verdict: Verdict) -> None:
+        verdicts = {ConditionType.READY: verdict, ConditionType.STALLED: yes(verdict.reason, verdict.message)}
+        status = FabricOrganizationStatus(observed_generation=known.metadata.generation)
+        await write_status(self._kube, Kind.FABRIC_ORGANIZATION, known, status, verdicts)
+
+
+async def _look_at_peers(session: OrganizationSession) -> tuple[PeerLook, ...]:
+    return tuple(await asyncio.gather(*(_look_at_peer(peer) for peer in session.peers.all)))
+
+
+async def _look_at_peer(peer: OwnPeer) -> PeerLook:
+    address = peer.address.endpoint.address
+    try:
+        channels = await peer.fetch_channels()
+    except FabricError as exc:
+        peer.forget()
+        reason = reason_of(exc, Reason.PEER_UNREACHABLE)
+        return PeerLook(peer.name, address, problem=explain(exc), problem_reason=reason)
+    return PeerLook(peer.name, address, channels=tuple(sorted(channels)))
+
+
+def _peer_status(look: PeerLook) -> PeerStatus:
+    return PeerStatus(
+        name=look.name,
+        address=look.address,
+        source=PeerSource.EXPLICIT,
+        reachable=look.reachable,
+        channels=look.channels,
+        message=look.problem or None,
+    )

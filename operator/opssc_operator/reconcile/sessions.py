@@ -1,0 +1,101 @@
+"""The open session of each namespace's organization, and what its blocks wake."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.ledger.session import OrganizationSession, SessionSettings, Wakers
+from opssc_operator.reconcile.keys import Key, organization_key, proposal_key
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.store import ObjectStore
+
+STATUS_SECONDS: Final = 1.0
+"""How long an organization's counts may lag behind its proposals."""
+
+
+class Sessions:
+    """At most one session per namespace; replaced whole when anything it stands on changes."""
+
+    def __init__(self, store: ObjectStore, queue: WorkQueue) -> None:
+        self._store = store
+        self._queue = queue
+        self._open: dict[str, OrganizationSession] = {}
+        self._ready: set[str] = set()
+        self._executing: dict[tuple[str, str], set[Key]] = {}
+
+    def get(self, namespace: str) -> OrganizationSession | None:
+        """The session of a namespace, whether governance is ready or not."""
+        return self._open.get(namespace)
+
+    def ready(self, namespace: str) -> OrganizationSession | None:
+        """The session of a namespace whose governance is ready."""
+        return self._open.get(namespace) if namespace in self._ready else None
+
+    async def ensure(self, settings: SessionSettings) -> OrganizationSession:
+        """The session for these settings; another one of the same namespace is closed first."""
+        current = self._open.get(settings.namespace)
+        if current is not None and current.settings == settings:
+            return current
+        await self.drop(settings.namespace)
+        namespace = settings.namespace
+        session = OrganizationSession(
+            settings,
+            Wakers(
+                proposal=lambda ref: self._wake_proposal(namespace, ref),
+                channel=lambda channel: self._wake_channel(namespace, channel),
+            ),
+        )
+        self._open[namespace] = session
+        return session
+
+    async def drop(self, namespace: str) -> None:
+        """Close the session of a namespace, if any."""
+        self._ready.discard(namespace)
+        session = self._open.pop(namespace, None)
+        if session is not None:
+            await session.close()
+
+    async def close(self) -> None:
+        """Close every session."""
+        await asyncio.gather(*(self.drop(namespace) for namespace in tuple(self._open)))
+
+    def set_ready(self, namespace: str, *, ready: bool) -> None:
+        """Note whether proposals can be worked on; becoming ready enqueues everything of the namespace."""
+        was = namespace in self._ready
+        if not ready:
+            self._ready.discard(namespace)
+        elif not was:
+            self._ready.add(namespace)
+        if was != ready:
+            self.enqueue_all(namespace)
+
+    def enqueue_all(self, namespace: str) -> None:
+        """Ask for a run of every proposal that has an object here or facts on the ledger."""
+        session = self._open.get(namespace)
+        refs: set[ProposalRef] = set(session.view.refs()) if session is not None else set()
+        for known in self._store.everything(namespace):
+            ref = self._store.ref_of(known)
+            if ref is not None:
+                refs.add(ref)
+        for ref in sorted(refs):
+            self._queue.add(proposal_key(namespace, str(ref)))
+
+    def watch_channel(self, key: Key, channel: str | None) -> None:
+        """Let every block of ``channel`` wake ``key``; None stops it."""
+        for (namespace, watched), keys in self._executing.items():
+            if namespace == key.namespace and watched != channel:
+                keys.discard(key)
+        if channel is not None:
+            self._executing.setdefault((key.namespace, channel), set()).add(key)
+
+    def _wake_proposal(self, namespace: str, ref: ProposalRef) -> None:
+        self._queue.add(proposal_key(namespace, str(ref)))
+        organization = self._store.organization(namespace)
+        if organization is not None:
+            self._queue.add_after(organization_key(namespace, organization.metadata.name), STATUS_SECONDS)
+
+    def _wake_channel(self, namespace: str, channel: str) -> None:
+        for key in self._executing.get((namespace, channel), ()):
+            self._queue.add(key)

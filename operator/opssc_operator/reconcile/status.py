@@ -1,0 +1,87 @@
+"""Writing status: conditions with their times, one write per change, one Event per transition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+
+from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from opssc_operator.api.fields import ApiModel
+from opssc_operator.api.group import Kind
+from opssc_operator.api.metadata import ObjectMeta
+from opssc_operator.domain.verdict import Verdict
+from opssc_operator.kube.client import Involved, KubeClient
+from opssc_operator.kube.status import changed, merge_conditions
+
+ORDER: Final = tuple(ConditionType)
+TOLD: Final = frozenset({ConditionType.READY, ConditionType.ACCEPTED, ConditionType.COUNTED})
+"""Conditions whose change is worth an Event; the others lead up to them."""
+
+
+def build_conditions(verdicts: Mapping[ConditionType, Verdict]) -> tuple[Condition, ...]:
+    """Conditions in one fixed order."""
+    return tuple(
+        Condition(
+            type=kind,
+            status=ConditionStatus(verdicts[kind].status),
+            reason=verdicts[kind].reason,
+            message=verdicts[kind].message,
+        )
+        for kind in ORDER
+        if kind in verdicts
+    )
+
+
+class Written(Protocol):
+    """An object whose status is written: one of ours, readable or not."""
+
+    @property
+    def metadata(self) -> ObjectMeta:
+        """Name, uid and generation."""
+
+    @property
+    def status(self) -> Mapping[str, Any]:
+        """The status as it stands."""
+
+
+async def write_status(
+    kube: KubeClient,
+    kind: Kind,
+    known: Written,
+    status: ApiModel,
+    verdicts: Mapping[ConditionType, Verdict],
+) -> bool:
+    """Write ``status`` with its conditions if anything differs from what stands; returns whether it was written."""
+    metadata, standing, now = known.metadata, known.status, datetime.now(UTC)
+    conditions = merge_conditions(standing, build_conditions(verdicts), now=now, generation=metadata.generation)
+    manifest = status.model_copy(update={"conditions": conditions}).to_manifest()
+    if not changed(standing, manifest):
+        return False
+    if not await kube.apply_status(kind, metadata.namespace, metadata.name, metadata.uid, manifest):
+        return False
+    await _post_events(kube, kind, metadata, standing, verdicts)
+    return True
+
+
+async def _post_events(
+    kube: KubeClient,
+    kind: Kind,
+    metadata: ObjectMeta,
+    standing: Mapping[str, Any],
+    verdicts: Mapping[ConditionType, Verdict],
+) -> None:
+    before = {item.get("type"): (item.get("status"), item.get("reason")) for item in standing.get("conditions") or ()}
+    stalled = ConditionType.STALLED in verdicts
+    involved = Involved(kind, metadata.namespace, metadata.name, metadata.uid)
+    for condition in ORDER:
+        verdict = verdicts.get(condition)
+        if condition not in TOLD or verdict is None or verdict.reason is Reason.PENDING:
+            continue
+        if before.get(condition) == (verdict.status, verdict.reason):
+            continue
+        warning = stalled and verdict.fails
+        note = verdict.message or str(verdict.reason)
+        await kube.post_event(
+            involved, "Warning" if warning else "Normal", str(verdict.reason), note, action="Reconcile"
+        )

@@ -1,0 +1,31 @@
+"""Puts the reconcilers together. Nothing else knows all of them."""
+
+from __future__ import annotations
+
+from opssc_operator.kube.client import KubeClient
+from opssc_operator.reconcile.gathering import Gatherer
+from opssc_operator.reconcile.keys import KeyKind
+from opssc_operator.reconcile.organization import OrganizationReconciler
+from opssc_operator.reconcile.proposal import ProposalReconciler
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.reports import ReportBook, ReportReconciler
+from opssc_operator.reconcile.runner import Reconcilers
+from opssc_operator.reconcile.sessions import Sessions
+from opssc_operator.reconcile.store import ObjectStore
+from opssc_operator.settings import Settings
+
+
+def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, settings: Settings) -> Reconcilers:
+    """The reconcilers of one operator process, sharing one set of sessions."""
+    del settings  # Everything an organization needs is in its FabricOrganization.
+    sessions = Sessions(store, queue)
+    book = ReportBook()
+    proposals = ProposalReconciler(kube, store, sessions, queue, book, Gatherer(store))
+    return Reconcilers(
+        by_kind={
+            KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),
+            KeyKind.PROPOSAL: proposals,
+            KeyKind.REPORT: ReportReconciler(sessions, book),
+        },
+        close=sessions.close,
+    )
