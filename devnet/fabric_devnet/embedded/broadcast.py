@@ -92,7 +92,7 @@ def check_filters(chain: Chain, envelope: common_pb2.Envelope, policy_path: str)
     """Check size, expiry and signature of a message, in this order; raises BroadcastRefused."""
     if not envelope.payload:
         raise BroadcastRefused(_Status.BAD_REQUEST, "Message was empty")
-    size, limit = message_bytes(envelope), chain.config.batch.absolute_max_bytes
+    size, limit = message_bytes(envelope), chain.batch.absolute_max_bytes
     if size > limit:
         info = f"message payload is {size} bytes and exceeds maximum allowed {limit} bytes"
         raise BroadcastRefused(_Status.BAD_REQUEST, info)

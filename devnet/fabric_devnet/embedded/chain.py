@@ -13,13 +13,16 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer.etcdraft import metadata_pb2
 
 from fabric_admin import blocks
-from fabric_admin.channelconfig import ChannelConfig
 from fabric_devnet.embedded.blockcutter import BatchLimits, BlockCutter
 from fabric_devnet.embedded.blockstore import BlockStore
+from fabric_devnet.embedded.channelconfigs import read_config
+from fabric_devnet.embedded.errors import BadBlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fabric_admin.batch import Batch
+    from fabric_admin.channelconfig import ChannelConfig
     from fabric_admin.identity import SigningIdentity
 
 _METADATA_ENTRIES = 5
@@ -34,7 +37,7 @@ class Chain:
 
     def __init__(self, genesis: common_pb2.Block, signer: Callable[[], SigningIdentity]) -> None:
         self._signer = signer
-        self._config = ChannelConfig.from_block(genesis)
+        self._config = read_config(genesis)
         self._last_config = genesis.header.number
         self._cutter = BlockCutter()
         self._timer: asyncio.TimerHandle | None = None
@@ -52,6 +55,13 @@ class Chain:
         return self._config
 
     @property
+    def batch(self) -> Batch:
+        """When the channel's blocks are cut."""
+        if self._config.batch is None:
+            raise BadBlock(f"channel {self.channel_id}: config does not contain orderer config")
+        return self._config.batch
+
+    @property
     def last_config(self) -> int:
         """The number of the block that holds the current config."""
         return self._last_config
@@ -63,8 +73,7 @@ class Chain:
 
     def order(self, envelope: common_pb2.Envelope) -> None:
         """Put a message in line; its block is cut by count, by bytes, or when the batch timeout is over."""
-        batch = self._config.batch
-        limits = BatchLimits(batch.max_message_count, batch.preferred_max_bytes)
+        limits = BatchLimits(self.batch.max_message_count, self.batch.preferred_max_bytes)
         for messages in self._cutter.add(envelope, limits):
             self._write(messages)
         self._set_timer()
@@ -73,7 +82,7 @@ class Chain:
         """Cut what waits, then put a config transaction in a block of its own and take up its config."""
         self.flush()
         block = self._write([envelope], last_config=self.height)
-        self._config = ChannelConfig.from_block(block)
+        self._config = read_config(block)
         self._last_config = block.header.number
 
     def flush(self) -> None:
@@ -84,7 +93,7 @@ class Chain:
 
     def _set_timer(self) -> None:
         if self._cutter.pending and self._timer is None:
-            timeout = self._config.batch.timeout_seconds
+            timeout = self.batch.timeout_seconds
             self._timer = asyncio.get_running_loop().call_later(timeout, self._time_out)
         elif not self._cutter.pending and self._timer is not None:
             self._timer.cancel()

@@ -13,10 +13,10 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 from google.protobuf.message import DecodeError
 
+from fabric_admin import blocks
 from fabric_admin.errors import FabricError
 from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.errors import Refusal
-from fabric_devnet.embedded.transaction import header_type_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -183,7 +183,7 @@ def _position(position: ab_pb2.SeekPosition, height: int) -> int:
 
 def _without_data(block: common_pb2.Block) -> common_pb2.Block:
     """Return header and metadata alone, but config blocks whole."""
-    if any(header_type_of(data) == common_pb2.HeaderType.CONFIG for data in block.data.data[:1]):
+    if blocks.is_config_block(block):
         return block
     return common_pb2.Block(header=block.header, metadata=block.metadata)
 

@@ -13,6 +13,7 @@ from fabric_protos.peer import policy_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin import policy, principals
+from fabric_admin.channelconfig import LIFECYCLE_ENDORSEMENT
 from fabric_admin.errors import ConfigError, InvalidInput, PolicyNotSatisfied
 from fabric_devnet.embedded.collections import Definitions, implicit_owner
 from fabric_devnet.embedded.lifecycle.state import NAMESPACE as LIFECYCLE
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.transaction import EndorserTransaction, NamespaceAccess
 
 VALIDATION_PARAMETER: Final = "VALIDATION_PARAMETER"
-LIFECYCLE_ENDORSEMENT: Final = "LifecycleEndorsement"
 _VSCC: Final = "vscc"
 
 # A key with a policy of its own: namespace, collection ("" for public state) and key or key hash.
@@ -130,18 +130,17 @@ def evaluate_application_policy(config: ChannelConfig, parameter: bytes, signed:
 
 def lifecycle_policy(config: ChannelConfig) -> bytes:
     """Return the pb(ApplicationPolicy) that guards commits of definitions."""
-    application = config.config.channel_group.groups["Application"]
-    if LIFECYCLE_ENDORSEMENT in application.policies:
-        return _reference(f"/Channel/Application/{LIFECYCLE_ENDORSEMENT}")
+    if config.policies.has(LIFECYCLE_ENDORSEMENT):
+        return _reference(LIFECYCLE_ENDORSEMENT)
     return _out_of(len(config.members) // 2 + 1, config.members)
 
 
 def organization_policy(config: ChannelConfig, msp_id: str) -> bytes:
     """Return the pb(ApplicationPolicy) that guards writes to an organization's own collection."""
-    application = config.config.channel_group.groups["Application"]
-    for name, organization in config.organizations.items():
-        if organization.msp_id == msp_id and "Endorsement" in application.groups[name].policies:
-            return _reference(f"/Channel/Application/{name}/Endorsement")
+    for organization in config.organizations.values():
+        path = f"/Channel/Application/{organization.name}/Endorsement"
+        if organization.msp_id == msp_id and config.policies.has(path):
+            return _reference(path)
     return _out_of(1, (msp_id,))
 
 

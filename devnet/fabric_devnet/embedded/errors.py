@@ -9,6 +9,7 @@ Refusal                    a client asked for something that Fabric would refuse
 ├─ NamespaceNotDefined     no chaincode is defined under that name: status 404
 ├─ BuildFailed             a chaincode package that no builder here can build
 ├─ ChaincodeUnavailable    no chaincode runs under that name here, or its server cannot be reached
+├─ NodeUnreachable         another node does not answer, or refuses at gRPC level
 └─ ExecutionFailed         the chaincode's stream broke, timed out or broke the protocol
 LedgerError                the ledger, or a simulation on it, refuses; the text is Fabric's
 ├─ NotInLedger             no such block number, block hash or transaction
@@ -62,6 +63,10 @@ class BuildFailed(Refusal):
 
 class ChaincodeUnavailable(Refusal):
     """A chaincode that is not defined, approved, installed or reachable."""
+
+
+class NodeUnreachable(Refusal):
+    """Another node that does not answer, or refuses at gRPC level."""
 
 
 class ExecutionFailed(Refusal):

@@ -11,13 +11,14 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin import blocks
-from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.channelconfig import ETCDRAFT
 from fabric_admin.errors import InvalidInput
-from fabric_devnet.embedded.consenters import ETCDRAFT, consensus_type
-from fabric_devnet.embedded.transaction import header_type_of
+from fabric_devnet.embedded.channelconfigs import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from fabric_admin.channelconfig import ChannelConfig
 
 
 class JoinRefused(Exception):
@@ -36,7 +37,7 @@ def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
     if problem:
         raise JoinRefused(f"invalid join block: {problem}")
     try:
-        config = ChannelConfig.from_block(block)
+        config = read_config(block)
     except InvalidInput as exc:
         raise JoinRefused(f"invalid join block: {exc}") from exc
     if "Orderer" not in _groups(block):
@@ -44,7 +45,7 @@ def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
             "cannot join: failed creating ledger resources: error checking bundle for channel: "
             f"{config.channel_id}: config does not contain orderer config"
         )
-    kind = consensus_type(config).type
+    kind = config.consensus_type
     if kind == "BFT":
         raise JoinRefused("cannot join: consensus type BFT is not supported by the embedded network")
     if kind != ETCDRAFT:
@@ -55,7 +56,7 @@ def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
 def _block_problem(block: common_pb2.Block) -> str | None:
     if not block.HasField("header") or len(block.data.data) != 1:
         return "block is not a config block"
-    if header_type_of(block.data.data[0]) != common_pb2.HeaderType.CONFIG:
+    if not blocks.is_config_block(block):
         return "block is not a config block"
     if not block.metadata.metadata:
         return "invalid block: does not have metadata"

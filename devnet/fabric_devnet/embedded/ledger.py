@@ -14,9 +14,9 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kvrwset
 from fabric_protos.peer import transaction_pb2
 
 from fabric_admin import blocks
-from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import InvalidInput
 from fabric_devnet.embedded.blockstore import BlockStore, CommitStatus
+from fabric_devnet.embedded.channelconfigs import read_config
 from fabric_devnet.embedded.collections import Definitions
 from fabric_devnet.embedded.commithash import commit_hash
 from fabric_devnet.embedded.errors import BadBlock
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from fabric_protos.common import ledger_pb2
 
+    from fabric_admin.channelconfig import ChannelConfig
     from fabric_devnet.embedded.statedb import Snapshot, TransactionUpdates
     from fabric_devnet.embedded.transaction import CollectionAccess, EndorserTransaction
     from fabric_devnet.embedded.transient import TransientStore
@@ -48,7 +49,7 @@ class Ledger:
         """Start from a genesis block; raises BadBlock, or InvalidInput for a config that makes no sense."""
         if genesis.header.number:
             raise BadBlock(f"expected block number=0, received block number={genesis.header.number}")
-        self._config = ChannelConfig.from_block(genesis)
+        self._config = read_config(genesis)
         self._config_block = genesis
         self._msp_id = msp_id
         self._transient = transient
@@ -188,7 +189,7 @@ class Ledger:
         if len(block.data.data) != 1:
             raise BadBlock(f"block [{block.header.number}]: the config transaction is not alone")
         try:
-            config = ChannelConfig.from_block(block)
+            config = read_config(block)
         except InvalidInput as exc:
             raise BadBlock(f"block [{block.header.number}]: {exc}") from exc
         if config.channel_id != self.channel_id or config.sequence != self._config.sequence + 1:
