@@ -51,11 +51,16 @@ class StatusReply(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DeliverHandler:
-    """Answers seek requests. `find` returns a channel or None; `authorize` raises when the signer may not read it."""
+    """Answers seek requests.
+
+    `find` returns a channel or None; `authorize` raises when the signer may not read it; `available` tells whether a
+    strict reader may rely on the channel now.
+    """
 
     find: Callable[[str], Source | None]
     authorize: Callable[[Source, SignedData], None]
     filtered: bool = False
+    available: Callable[[Source], bool] = lambda _source: True
 
     async def stream(
         self, requests: AsyncIterator[common_pb2.Envelope]
@@ -75,9 +80,12 @@ class DeliverHandler:
         source = self.find(request.channel_id)
         if source is None:
             raise StatusReply(common_pb2.Status.NOT_FOUND)
+        seek = request.seek()
+        strict = seek.error_response == ab_pb2.SeekInfo.STRICT
+        if strict and not self.available(source):
+            raise StatusReply(common_pb2.Status.SERVICE_UNAVAILABLE)
         session = _Session(source, request.signed, self.authorize)
         session.check()
-        seek = request.seek()
         headers_only = seek.content_type == ab_pb2.SeekInfo.HEADER_WITH_SIG
         if headers_only and self.filtered:
             raise StatusReply(common_pb2.Status.BAD_REQUEST)  # Fabric's peer crashes on this
@@ -86,6 +94,8 @@ class DeliverHandler:
             if seek.behavior == ab_pb2.SeekInfo.FAIL_IF_NOT_READY and number >= source.blocks.height:
                 raise StatusReply(common_pb2.Status.NOT_FOUND)
             await source.blocks.wait_for_height(number + 1)
+            if strict and not self.available(source):
+                raise StatusReply(common_pb2.Status.SERVICE_UNAVAILABLE)
             session.check()
             block = source.blocks.block(number)
             yield _without_data(block) if headers_only else block
@@ -119,12 +129,9 @@ class _Request:
     def seek(self) -> ab_pb2.SeekInfo:
         """Read what is asked for; raises StatusReply BAD_REQUEST."""
         try:
-            seek = ab_pb2.SeekInfo.FromString(self.content)
+            return ab_pb2.SeekInfo.FromString(self.content)
         except DecodeError as exc:
             raise StatusReply(common_pb2.Status.BAD_REQUEST) from exc
-        if seek.start.WhichOneof("Type") is None or seek.stop.WhichOneof("Type") is None:
-            raise StatusReply(common_pb2.Status.BAD_REQUEST)
-        return seek
 
 
 class _Session:
@@ -162,6 +169,8 @@ def authorize_by(policy_path: str) -> Callable[[Source, SignedData], None]:
 
 def _bounds(seek: ab_pb2.SeekInfo, height: int) -> tuple[int, int]:
     """Return the first and last block number asked for; raises StatusReply."""
+    if seek.start.WhichOneof("Type") is None or seek.stop.WhichOneof("Type") is None:
+        raise StatusReply(common_pb2.Status.BAD_REQUEST)
     number = _position(seek.start, height)
     if number > height:
         raise StatusReply(common_pb2.Status.NOT_FOUND)

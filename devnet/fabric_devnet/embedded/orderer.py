@@ -40,7 +40,11 @@ class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):
 
     def __init__(self, service: OrderingService, member: Member) -> None:
         self._broadcast = Broadcast(service, member)
-        self._deliver = DeliverHandler(find=lambda channel_id: service.chain(member, channel_id), authorize=_authorize)
+        self._deliver = DeliverHandler(
+            find=lambda channel_id: service.chain(member, channel_id),
+            authorize=_authorize,
+            available=lambda source: service.has_quorum(source.config.channel_id),
+        )
 
     async def Broadcast(  # noqa: N802 - the service's name for it
         self,
