@@ -46,7 +46,7 @@ class Operator:
         finally:
             await operator.end(signal.SIGKILL)
             # Shown by pytest when the test fails.
-            print(*operator.logs, sep="\n")
+            sys.stdout.write("".join(f"{line}\n" for line in operator.logs))
 
     async def _read(self) -> None:
         assert self.process.stderr is not None

@@ -38,7 +38,7 @@ _CLOSE_SECONDS: Final = 1.0
 class Wiring(Protocol):
     """Builds the reconcilers of all key kinds but the runtime's own."""
 
-    def __call__(self, kube: KubeClient, store: ObjectStore, queue: WorkQueue, settings: Settings) -> Reconcilers:
+    def __call__(self, kube: KubeClient, store: ObjectStore, queue: WorkQueue, settings: Settings, /) -> Reconcilers:
         """Builds them; what they hold is let go of by their `close`."""
         ...
 

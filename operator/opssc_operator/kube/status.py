@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from pydantic import JsonValue
@@ -33,7 +34,7 @@ def merge_conditions(
     )
 
 
-def changed(standing: Mapping[str, JsonValue], wanted: Mapping[str, JsonValue]) -> bool:
+def changed(standing: Mapping[str, JsonValue], wanted: Mapping[str, object]) -> bool:
     """Whether writing `wanted` by server-side apply would change the `standing` status (both raw JSON)."""
     return _without_nulls(standing) != _without_nulls(wanted)
 
@@ -47,9 +48,9 @@ def _transition_times(standing: Mapping[str, JsonValue]) -> dict[tuple[str, str]
     return times
 
 
-def _without_nulls(value: JsonValue | Mapping[str, JsonValue]) -> JsonValue:
-    if isinstance(value, (str, int, float, bool)) or value is None:
-        return value
-    if isinstance(value, list):
+def _without_nulls(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
         return [_without_nulls(item) for item in value]
-    return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
