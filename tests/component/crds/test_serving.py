@@ -1,0 +1,360 @@
+"""What the API server makes of our objects, and what the operator's Role lets it do with them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
+from opssc_operator.api.fields import ApiModel
+from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
+from opssc_operator.api.organization import (
+    FabricOrganization,
+    FabricOrganizationStatus,
+    GovernanceStatus,
+    IdentityStatus,
+    PeerSource,
+    PeerStatus,
+)
+from opssc_operator.api.proposal import (
+    ChaincodeProposal,
+    ChaincodeProposalStatus,
+    CommitRecord,
+    LastError,
+    OrganizationProgress,
+    Origin,
+    PeerProgress,
+    PeerState,
+    Phase,
+    StepState,
+    Tally,
+    VoteRecord,
+)
+from opssc_operator.api.refs import ProposalRef, mirror_name
+from opssc_operator.api.vote import Decision, Vote, VoteStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from component.crds.conftest import Api
+
+NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+CONDITIONS = (
+    Condition(
+        type=ConditionType.READY,
+        status=ConditionStatus.FALSE,
+        reason=Reason.AWAITING_VOTES,
+        message="waiting for Org3MSP (2/3)",
+        last_transition_time=NOW,
+        observed_generation=1,
+    ),
+    Condition(
+        type=ConditionType.RECONCILING,
+        status=ConditionStatus.TRUE,
+        reason=Reason.AWAITING_VOTES,
+        last_transition_time=NOW,
+    ),
+)
+PACKAGE_ID = f"asset-4cd9ea28932c:{'0' * 64}"
+STATUSES: dict[Kind, ApiModel] = {
+    Kind.FABRIC_ORGANIZATION: FabricOrganizationStatus(
+        observed_generation=1,
+        peers=(
+            PeerStatus(
+                name="peer0.org1.example.com",
+                address="peer0.org1.example.com:7051",
+                source=PeerSource.EXPLICIT,
+                reachable=True,
+                channels=("mychannel", "ops-channel"),
+                message="version unknown",
+            ),
+        ),
+        identities=(IdentityStatus(name="admin", subject="CN=Admin,OU=admin", not_after=NOW),),
+        governance=GovernanceStatus(block=7, contract_version="0.1.0", open=2, awaiting_my_vote=1),
+        conditions=CONDITIONS,
+    ),
+    Kind.CHAINCODE_PROPOSAL: ChaincodeProposalStatus(
+        observed_generation=1,
+        proposal="Org1MSP/asset-1",
+        origin=Origin.LOCAL,
+        phase=Phase.VOTING,
+        content_hash="0" * 64,
+        deadline=NOW,
+        sequence=2,
+        package_id=PACKAGE_ID,
+        votes=(VoteRecord(msp_id="Org1MSP", decision=Decision.AGREE, time=NOW, reason="proposed"),),
+        tally=Tally(agreed=1, disagreed=0, pending=2, needed=1, summary="1/3"),
+        organizations=(
+            OrganizationProgress(
+                msp_id="Org1MSP", installed=StepState.DONE, message="one peer", mismatches=("Collections",)
+            ),
+        ),
+        peers=(
+            PeerProgress(
+                name="peer0.org1.example.com",
+                state=PeerState.INSTALLED,
+                package_id=PACKAGE_ID,
+                message="installed",
+                attempts=1,
+            ),
+        ),
+        commit=CommitRecord(by="Org1MSP", tx_id="0" * 64, block=9),
+        last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW, retry_time=NOW),
+        conditions=CONDITIONS,
+    ),
+    Kind.VOTE: VoteStatus(
+        observed_generation=1,
+        submitted=True,
+        tx_id="0" * 64,
+        counted=True,
+        content_hash="0" * 64,
+        conditions=CONDITIONS,
+    ),
+}
+SAMPLES = {
+    Kind.FABRIC_ORGANIZATION: "org1/fabricorganization.yaml",
+    Kind.CHAINCODE_PROPOSAL: "chaincodeproposal.yaml",
+    Kind.VOTE: "vote-agree.yaml",
+}
+COLUMNS = {
+    Kind.FABRIC_ORGANIZATION: (
+        ["NAME", "MSP", "GOVERNANCE", "READY", "REASON", "AGE"],
+        ["Org1MSP", "ops-channel", "False", "AwaitingVotes"],
+    ),
+    Kind.CHAINCODE_PROPOSAL: (
+        ["NAME", "CHANNEL", "CHAINCODE", "SEQUENCE", "VOTES", "PHASE", "READY", "REASON", "AGE"],
+        ["mychannel", "asset", "2", "1/3", "Voting", "False", "AwaitingVotes"],
+    ),
+    Kind.VOTE: (
+        ["NAME", "CREATOR", "PROPOSAL", "DECISION", "COUNTED", "READY", "REASON", "AGE"],
+        ["Org1MSP", "asset-1", "Agree", "true", "False", "AwaitingVotes"],
+    ),
+}
+WIDE = {
+    Kind.FABRIC_ORGANIZATION: ["OPEN", "AWAITING", "MESSAGE"],
+    Kind.CHAINCODE_PROPOSAL: ["VERSION", "PROPOSAL", "ORIGIN", "PACKAGE", "MESSAGE"],
+    Kind.VOTE: ["WHY", "TRANSACTION", "MESSAGE"],
+}
+KINDS = pytest.mark.parametrize("kind", Kind, ids=str)
+
+
+async def created(api: Api, kind: Kind, name: str) -> dict[str, Any]:
+    """An object made of the kind's sample."""
+    await api.run("apply", "--server-side", "-f", "-", manifest=api.sample(SAMPLES[kind], {"metadata.name": name}))
+    return await api.read(kind.plural, name)
+
+
+async def write_status(api: Api, kind: Kind, name: str) -> None:
+    manifest = {
+        "apiVersion": "opssc.dev/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "status": STATUSES[kind].to_manifest(),
+    }
+    await api.run("apply", "--server-side", "--subresource=status", "-f", "-", manifest=manifest)
+
+
+@KINDS
+async def test_a_new_object_says_that_nobody_has_looked_at_it(api: Api, kind: Kind) -> None:
+    manifest = await created(api, kind, "new")
+
+    assert manifest["status"] == {"observedGeneration": -1}
+
+
+@KINDS
+async def test_the_api_server_keeps_every_field_of_a_status(api: Api, kind: Kind) -> None:
+    await created(api, kind, "kept")
+
+    await write_status(api, kind, "kept")
+
+    assert (await api.read(kind.plural, "kept"))["status"] == STATUSES[kind].to_manifest()
+
+
+@pytest.mark.parametrize("kind", [Kind.CHAINCODE_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION], ids=str)
+async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
+    await created(api, kind, "columns")
+    await write_status(api, kind, "columns")
+
+    header, row = (await api.run("get", kind.plural, "columns")).splitlines()
+    wide = (await api.run("get", kind.plural, "columns", "-o", "wide")).splitlines()[0]
+
+    names, values = COLUMNS[kind]
+    assert header.split() == names
+    assert row.split()[1:-1] == values
+    assert [name for name in wide.split() if name not in names] == WIDE[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "selector"),
+    [
+        (Kind.FABRIC_ORGANIZATION, "spec.mspID=Org1MSP"),
+        (Kind.FABRIC_ORGANIZATION, "spec.governance.channel=ops-channel"),
+        (Kind.CHAINCODE_PROPOSAL, "spec.channel=mychannel"),
+        (Kind.CHAINCODE_PROPOSAL, "spec.chaincode.name=asset"),
+        (Kind.CHAINCODE_PROPOSAL, "spec.creator="),
+        (Kind.CHAINCODE_PROPOSAL, "spec.proposalID="),
+        (Kind.VOTE, "spec.proposal.creator=Org1MSP"),
+        (Kind.VOTE, "spec.proposal.id=asset-1"),
+        (Kind.VOTE, "spec.decision=Agree"),
+    ],
+    ids=str,
+)
+async def test_objects_can_be_selected_by_field(api: Api, kind: Kind, selector: str) -> None:
+    await created(api, kind, "selected")
+
+    chosen = await api.run("get", kind.plural, "--field-selector", selector, "-o", "name")
+    others = await api.run("get", kind.plural, "--field-selector", f"{selector.partition('=')[0]}=other", "-o", "name")
+
+    assert f"{kind.value.lower()}.opssc.dev/selected" in chosen.split()
+    assert others == ""
+
+
+@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,vt"]], ids=lambda words: words[0])
+async def test_short_names_and_categories_show_all_kinds(api: Api, words: list[str]) -> None:
+    for kind in Kind:
+        await created(api, kind, "all")
+
+    shown = (await api.run("get", *words, "-o", "name")).split()
+
+    assert {f"{kind.value.lower()}.opssc.dev/all" for kind in Kind} <= set(shown)
+
+
+async def test_the_api_server_fills_in_the_defaults_of_the_models(api: Api) -> None:
+    organization = api.sample("org1/fabricorganization.yaml", {"metadata.name": "defaults", "spec.governance": None})
+    organization["spec"]["governance"] = {"channel": "ops-channel"}
+    proposal = api.sample("chaincodeproposal-k8s.yaml", {"metadata.name": "defaults"})
+    for manifest in (organization, proposal):
+        await api.run("create", "-f", "-", manifest=manifest)
+
+    served = FabricOrganization.model_validate(await api.read("forg", "defaults"))
+    observed = ChaincodeProposal.model_validate(await api.read("ccp", "defaults"))
+
+    spec = (await api.read("forg", "defaults"))["spec"]
+    assert spec["governance"]["chaincode"] == "opssc"
+    assert spec["voting"] == {"mode": "Manual"}
+    assert spec["mirror"] == {"enabled": True, "retention": "720h"}
+    assert (spec["execution"], spec["resyncPeriod"]) == ("FollowDecision", "5m")
+    assert served.spec == FabricOrganization.model_validate(organization).spec
+    assert observed.spec == ChaincodeProposal.model_validate(proposal).spec
+
+
+async def test_an_object_that_a_later_list_adds_defaults_to_is_read_as_it_is_served(api: Api) -> None:
+    manifest = api.sample("fabricorganization-voting-rules.yaml", {"metadata.name": "rules"})
+    await api.run("create", "-f", "-", manifest=manifest)
+
+    served = await api.read("forg", "rules")
+
+    assert served["spec"]["voting"]["rules"][0]["kinds"] == ["Chaincode"]
+    assert FabricOrganization.model_validate(served).spec == FabricOrganization.model_validate(manifest).spec
+
+
+async def test_every_sample_is_accepted(api: Api) -> None:
+    for file in sorted(api.samples.rglob("*.yaml")):
+        name = str(file.relative_to(api.samples))
+        unique = name.replace("/", "-").removesuffix(".yaml")
+
+        answer = await api.run(
+            "create", "--dry-run=server", "-f", "-", manifest=api.sample(name, {"metadata.name": unique})
+        )
+
+        assert f"/{unique} created" in answer, name
+
+
+async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -> None:
+    ref = ProposalRef("Org2MSP", "b" * 63)
+    changes = {"metadata.name": mirror_name(ref), "spec.proposalID": ref.id, "spec.creator": ref.creator}
+    mirror = api.sample("chaincodeproposal-collections.yaml", changes)
+    mirror["metadata"]["labels"] = {ORIGIN_LABEL: MIRRORED}
+
+    await api.run("create", "-f", "-", manifest=mirror)
+
+    read = ChaincodeProposal.model_validate(await api.read("ccp", mirror_name(ref)))
+    assert read.metadata.name == f"{'b' * 63}.org2msp"
+    assert read.origin("Org1MSP") is Origin.MIRRORED
+    assert read.ref("Org1MSP") == ref
+
+
+@pytest.mark.parametrize("model", [FabricOrganization, ChaincodeProposal, Vote], ids=lambda model: model.__name__)
+async def test_the_operator_reads_what_the_api_server_returns(
+    api: Api, model: type[FabricOrganization | ChaincodeProposal | Vote]
+) -> None:
+    kind = Kind(model.__name__)
+    await created(api, kind, "read")
+
+    read = model.model_validate(await api.read(kind.plural, "read"))
+
+    assert (read.metadata.name, read.metadata.namespace, read.metadata.generation) == ("read", api.namespace, 1)
+    assert read.metadata.uid
+    assert read.metadata.resource_version
+    assert not read.metadata.deleting
+
+
+ALLOWED = [
+    ("list", "fabricorganizations.opssc.dev"),
+    ("watch", "chaincodeproposals.opssc.dev"),
+    ("get", "votes.opssc.dev"),
+    ("create", "chaincodeproposals.opssc.dev"),
+    ("patch", "chaincodeproposals.opssc.dev"),
+    ("delete", "chaincodeproposals.opssc.dev"),
+    ("patch", "votes.opssc.dev/status"),
+    ("patch", "fabricorganizations.opssc.dev/status"),
+    ("patch", "chaincodeproposals.opssc.dev/status"),
+    ("get", "secrets"),
+    ("create", "events.events.k8s.io"),
+]
+DENIED = [
+    ("list", "secrets"),
+    ("watch", "secrets"),
+    ("create", "secrets"),
+    ("patch", "votes.opssc.dev"),
+    ("create", "votes.opssc.dev"),
+    ("delete", "votes.opssc.dev"),
+    ("patch", "fabricorganizations.opssc.dev"),
+    ("update", "chaincodeproposals.opssc.dev"),
+    ("get", "configmaps"),
+    ("list", "pods"),
+]
+
+
+async def test_the_role_of_the_operator_allows_what_it_needs_and_no_more(api: Api, project_root: Path) -> None:
+    own = await api.cluster.create_operator_credentials(
+        api.namespace, "opssc-operator", project_root / "config" / "rbac" / "operator.yaml"
+    )
+    kubectl = api.cluster.kubectl_as(own)
+
+    async def may(verb: str, resource: str, namespace: str) -> bool:
+        resource, _, subresource = resource.partition("/")
+        resource, _, group = resource.partition(".")
+        asked = {
+            "namespace": namespace,
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+        }
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        answer = await kubectl(
+            "create", "--validate=false", "-f", "-", "-o", "jsonpath={.status.allowed}", stdin=json.dumps(review)
+        )
+        return answer == "true"
+
+    granted = {(verb, resource): await may(verb, resource, api.namespace) for verb, resource in ALLOWED + DENIED}
+    elsewhere = [await may("get", "secrets", "default"), await may("list", "votes.opssc.dev", "default")]
+
+    assert [pair for pair, allowed in granted.items() if allowed] == ALLOWED
+    assert elsewhere == [False, False]
+
+
+def test_the_role_names_nothing_by_wildcard(project_root: Path) -> None:
+    role = yaml.safe_load((project_root / "config" / "rbac" / "operator.yaml").read_text(encoding="utf-8"))
+
+    assert role["kind"] == "Role"
+    assert "*" not in json.dumps(role["rules"])
