@@ -15,14 +15,15 @@ from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
+from fabric_protos.peer import policy_pb2
 from google.protobuf.message import Message
 
-from fabric_admin import blocks, policy_rule
+from fabric_admin import blocks, organizationrule
 from fabric_admin.batch import Batch
 from fabric_admin.capabilities import Capabilities
 from fabric_admin.errors import ConfigError, IdentityError, PolicySyntaxError
 from fabric_admin.msp import MSP, MSPManager, MSPVersion
-from fabric_admin.policy import NOutOf, PolicyManager
+from fabric_admin.policy import NOutOf, PolicyManager, SignaturePolicy
 from fabric_admin.wire import decode
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 APPLICATION: Final = "Application"
 ORDERER: Final = "Orderer"
 LIFECYCLE_ENDORSEMENT: Final = "/Channel/Application/LifecycleEndorsement"
+DEFAULT_ENDORSEMENT: Final = "/Channel/Application/Endorsement"
 ETCDRAFT: Final = "etcdraft"
 
 MessageT = TypeVar("MessageT", bound=Message)
@@ -188,13 +190,29 @@ class ChannelConfig:
                 return NOutOf(len(self.members) // 2 + 1, self.members)
             raise ConfigError(f"channel {self.channel_id} has no policy {policy_path}")
         try:
-            return policy_rule.organization_rule(self.policies.get(policy_path), frozenset(self.members))
+            return organizationrule.organization_rule(self.policies.get(policy_path), frozenset(self.members))
         except ConfigError as exc:
             raise ConfigError(f"{policy_path} of channel {self.channel_id}: {exc}") from exc
 
     def policy_text(self, policy_path: str) -> str:
         """Return a policy for people, such as ``MAJORITY Endorsement``."""
-        return policy_rule.policy_text(self.policies.get(policy_path))
+        return organizationrule.policy_text(self.policies.get(policy_path))
+
+
+def policy_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:
+    """Return which organizations must endorse under a chaincode's ``validation_parameter`` (``pb(ApplicationPolicy)``).
+
+    An empty one means Fabric's default, the channel's Endorsement policy. Raises ConfigError when it is malformed, names
+    a policy the channel does not have, or is not a matter of organizations alone.
+    """
+    parameter = decode(policy_pb2.ApplicationPolicy, validation_parameter, ConfigError, "validation parameter")
+    if parameter.WhichOneof("Type") != "signature_policy":
+        return config.organization_rule(parameter.channel_config_policy_reference or DEFAULT_ENDORSEMENT)
+    try:
+        policy = SignaturePolicy(parameter.signature_policy)
+    except PolicySyntaxError as exc:
+        raise ConfigError(f"validation parameter: {exc}") from exc
+    return organizationrule.organization_rule(policy, frozenset(config.members))
 
 
 @lru_cache(maxsize=256)
