@@ -12,11 +12,12 @@ from fabric_protos.common import policies_pb2
 from fabric_protos.peer import policy_pb2
 from google.protobuf.message import DecodeError
 
-from fabric_admin import policy, principals
+from fabric_admin import principals
 from fabric_admin.channelconfig import LIFECYCLE_ENDORSEMENT
-from fabric_admin.errors import ConfigError, InvalidInput, PolicyNotSatisfied
+from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.collections import Definitions, implicit_owner
 from fabric_devnet.embedded.lifecycle.state import NAMESPACE as LIFECYCLE
+from fabric_devnet.embedded.sharedchecks import shared_checks
 from fabric_devnet.embedded.transaction import Code, InvalidTransaction
 
 if TYPE_CHECKING:
@@ -38,20 +39,21 @@ class EndorsementCheck:
 
     def __init__(self, config: ChannelConfig, snapshot: Snapshot) -> None:
         self._config = config
+        self._checks = shared_checks(config)
         self._snapshot = snapshot
         self._definitions = Definitions(snapshot)
         self._repoliced: set[KeyPlace] = set()
 
     def check(self, transaction: EndorserTransaction) -> None:
         """Return when every policy that applies is satisfied; raises InvalidTransaction with codes 10 or 25."""
-        signed = [
-            policy.SignedData(
+        signed = tuple(
+            SignedData(
                 data=transaction.response_payload + endorsement.endorser,
                 identity=endorsement.endorser,
                 signature=endorsement.signature,
             )
             for endorsement in transaction.endorsements
-        ]
+        )
         written = {namespace.name: namespace for namespace in transaction.namespaces if namespace.writes}
         for name in sorted({transaction.chaincode, *written}):
             default = self._namespace_policy(name)
@@ -102,30 +104,11 @@ class EndorsementCheck:
             raise InvalidTransaction(Code.ENDORSEMENT_POLICY_FAILURE, f"no such collection '{collection}'")
         return found.endorsement_policy.SerializeToString() if found.HasField("endorsement_policy") else None
 
-    def _evaluate(self, applicable: bytes, signed: list[policy.SignedData], transaction_id: str, name: str) -> None:
-        try:
-            evaluate_application_policy(self._config, applicable, signed)
-        except (PolicyNotSatisfied, InvalidInput) as exc:
-            reason = f"validation of endorsement policy for chaincode {name} in tx {transaction_id} failed: {exc}"
-            raise InvalidTransaction(Code.ENDORSEMENT_POLICY_FAILURE, reason) from exc
-
-
-def evaluate_application_policy(config: ChannelConfig, parameter: bytes, signed: list[policy.SignedData]) -> None:
-    """Evaluate a pb(ApplicationPolicy); raises PolicyNotSatisfied, or InvalidInput for a policy nobody can read."""
-    try:
-        application = policy_pb2.ApplicationPolicy.FromString(parameter)
-    except DecodeError as exc:
-        raise ConfigError("failed to unmarshal ApplicationPolicy bytes") from exc
-    kind = application.WhichOneof("Type")
-    if kind == "signature_policy":
-        policy.evaluate(application.signature_policy, signed, config.msp_manager)
-    elif kind == "channel_config_policy_reference":
-        reference = application.channel_config_policy_reference
-        if not config.policies.has(reference):
-            raise PolicyNotSatisfied(f"failed to retrieve policy for reference {reference}")
-        config.policies.evaluate(reference, signed)
-    else:
-        raise ConfigError(f"unsupported policy type {kind}")
+    def _evaluate(self, applicable: bytes, signed: tuple[SignedData, ...], transaction_id: str, name: str) -> None:
+        problem = self._checks.application_policy(applicable, signed)
+        if problem is not None:
+            reason = f"validation of endorsement policy for chaincode {name} in tx {transaction_id} failed: {problem}"
+            raise InvalidTransaction(Code.ENDORSEMENT_POLICY_FAILURE, reason)
 
 
 def lifecycle_policy(config: ChannelConfig) -> bytes:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from fabric_protos.common import common_pb2
 
-from fabric_admin.errors import FabricError
+from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.endorsement import EndorsementCheck
 from fabric_devnet.embedded.mvcc import BlockState
+from fabric_devnet.embedded.sharedchecks import shared_checks
 from fabric_devnet.embedded.transaction import (
     Code,
     InvalidTransaction,
@@ -107,12 +108,11 @@ class Validator:
         return transaction
 
     def _check_creator(self, message: SignedMessage) -> None:
-        try:
-            identity = self.config.msp_manager.deserialize(message.signature_header.creator)
-            self.config.msp_manager.validate(identity)
-            identity.verify(message.envelope.payload, message.envelope.signature)
-        except FabricError as exc:
-            raise InvalidTransaction(Code.BAD_CREATOR_SIGNATURE, str(exc)) from exc
+        envelope = message.envelope
+        signed = SignedData(envelope.payload, message.signature_header.creator, envelope.signature)
+        problem = shared_checks(self.config).creator(signed)
+        if problem is not None:
+            raise InvalidTransaction(Code.BAD_CREATOR_SIGNATURE, problem)
 
 
 def _mark_duplicates(candidates: list[_Candidate]) -> None:
