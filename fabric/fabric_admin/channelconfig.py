@@ -18,12 +18,13 @@ from fabric_protos.peer import configuration_pb2 as peer_pb2
 from fabric_protos.peer import policy_pb2
 from google.protobuf.message import Message
 
-from fabric_admin import blocks, organizationrule
+from fabric_admin import blocks
 from fabric_admin.batch import Batch
 from fabric_admin.capabilities import Capabilities
 from fabric_admin.errors import ConfigError, IdentityError, PolicySyntaxError
 from fabric_admin.msp import MSP, MSPManager, MSPVersion
 from fabric_admin.policy import NOutOf, PolicyManager, SignaturePolicy
+from fabric_admin.policy_rule import organization_rule, policy_text
 from fabric_admin.wire import decode
 
 if TYPE_CHECKING:
@@ -190,20 +191,20 @@ class ChannelConfig:
                 return NOutOf(len(self.members) // 2 + 1, self.members)
             raise ConfigError(f"channel {self.channel_id} has no policy {policy_path}")
         try:
-            return organizationrule.organization_rule(self.policies.get(policy_path), frozenset(self.members))
+            return organization_rule(self.policies.get(policy_path), frozenset(self.members))
         except ConfigError as exc:
             raise ConfigError(f"{policy_path} of channel {self.channel_id}: {exc}") from exc
 
     def policy_text(self, policy_path: str) -> str:
         """Return a policy for people, such as ``MAJORITY Endorsement``."""
-        return organizationrule.policy_text(self.policies.get(policy_path))
+        return policy_text(self.policies.get(policy_path))
 
 
 def policy_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:
     """Return which organizations must endorse under a chaincode's ``validation_parameter`` (``pb(ApplicationPolicy)``).
 
-    An empty one means Fabric's default, the channel's Endorsement policy. Raises ConfigError when it is malformed, names
-    a policy the channel does not have, or is not a matter of organizations alone.
+    An empty one means Fabric's default, the channel's Endorsement policy. Raises ConfigError when it is malformed,
+    names a policy the channel does not have, or is not a matter of organizations alone.
     """
     parameter = decode(policy_pb2.ApplicationPolicy, validation_parameter, ConfigError, "validation parameter")
     if parameter.WhichOneof("Type") != "signature_policy":
@@ -212,7 +213,7 @@ def policy_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:
         policy = SignaturePolicy(parameter.signature_policy)
     except PolicySyntaxError as exc:
         raise ConfigError(f"validation parameter: {exc}") from exc
-    return organizationrule.organization_rule(policy, frozenset(config.members))
+    return organization_rule(policy, frozenset(config.members))
 
 
 @lru_cache(maxsize=256)
