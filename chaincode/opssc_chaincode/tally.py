@@ -131,8 +131,8 @@ def _phase(facts: Facts, agreed: frozenset[MspID], pending: frozenset[MspID], no
 def _needed(proposal: Proposal, agreed: frozenset[MspID], pending: frozenset[MspID]) -> int:
     if accepted(proposal, agreed) or not accepted(proposal, agreed | pending):
         return 0
-    by_rule = proposal.snapshot.rule.missing(agreed, pending) or 0
-    return max(by_rule, _minimum(proposal) - len(agreed))
+    by_rule = proposal.snapshot.rule.missing(agreed, pending) or frozenset()
+    return max(len(by_rule), _minimum(proposal) - len(agreed))
 
 
 def _deciding(

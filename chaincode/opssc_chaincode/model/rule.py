@@ -51,13 +51,22 @@ class Rule(Document):
             part.satisfied(agreeing) if isinstance(part, Rule) else part in agreeing for part in self.of
         )
 
-    def missing(self, agreeing: Collection[MspID], undecided: Collection[MspID]) -> int | None:
-        """Count the further agreements that satisfy the rule; None when it cannot be satisfied any more.
+    def missing(self, agreeing: Collection[MspID], undecided: Collection[MspID]) -> frozenset[MspID] | None:
+        """Name undecided organizations whose agreement satisfies the rule, few of them; None when none would do.
 
-        Exact unless an organization stands at several leaves of which more than one is needed: then it counts at each.
+        As few as possible unless an organization stands at several leaves: then nearly so.
         """
-        costs = sorted(cost for part in self.of if (cost := _missing(part, agreeing, undecided)) is not None)
-        return sum(costs[: self.n]) if len(costs) >= self.n else None
+        found = frozenset[MspID]()
+        parts = list(self.of)
+        for _ in range(self.n):
+            having = {*agreeing, *found}
+            ways = [(way, part) for part in parts if (way := _missing(part, having, undecided)) is not None]
+            if not ways:
+                return None
+            best, chosen = min(ways, key=lambda way: len(way[0]))
+            found |= best
+            parts.remove(chosen)
+        return found
 
     def reachable(self, agreeing: Collection[MspID], undecided: Collection[MspID]) -> bool:
         """Whether the rule is satisfied if every undecided organization agrees too."""
@@ -69,9 +78,9 @@ def majority(members: tuple[MspID, ...]) -> Rule:
     return Rule(n=len(members) // 2 + 1, of=members)
 
 
-def _missing(part: MspID | Rule, agreeing: Collection[MspID], undecided: Collection[MspID]) -> int | None:
+def _missing(part: MspID | Rule, agreeing: Collection[MspID], undecided: Collection[MspID]) -> frozenset[MspID] | None:
     if isinstance(part, Rule):
         return part.missing(agreeing, undecided)
     if part in agreeing:
-        return 0
-    return 1 if part in undecided else None
+        return frozenset()
+    return frozenset({part}) if part in undecided else None
