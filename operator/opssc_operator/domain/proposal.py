@@ -6,7 +6,7 @@ Owns the whole decision: pure, from one frozen observation. No branch depends on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -242,7 +242,7 @@ def _decide_on_ledger(observed: ProposalObserved, voting: VotingDecision) -> _St
         case LedgerPhase.WITHDRAWN:
             message = f"withdrawn by {observed.ref.creator}"
             stage = _closed(observed, Phase.WITHDRAWN, no(Reason.WITHDRAWN, message))
-            return _Stage(stage.conditions, stage.phase, ready=stage.ready, waiting=False)
+            return replace(stage, stalled=False, waiting=False)
         case LedgerPhase.EXPIRED:
             return _decide_expired(observed, facts)
 
@@ -268,9 +268,7 @@ def _decide_expired(observed: ProposalObserved, facts: Facts) -> _Stage:
     passed = (observed.now - deadline - skew).total_seconds() - 1.0
     wait = rank(rank_seed(observed.ref), members).index(observed.own_msp_id) * TAKEOVER_SECONDS - passed
     actions = () if wait > 0 else (Close("Expired", "the deadline passed without a decision"),)
-    return _Stage(
-        stage.conditions, stage.phase, actions, stalled=True, ready=stage.ready, requeue_seconds=max(wait, 0.0) or None
-    )
+    return replace(stage, actions=actions, requeue_seconds=max(wait, 0.0) or None)
 
 
 def _decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision) -> _Stage:
@@ -327,9 +325,12 @@ def _decide_accepted(observed: ProposalObserved, facts: Facts) -> _Stage:
     if observed.superseded_by is not None and not deployment.committed.holds:
         verdict = no(Reason.SUPERSEDED, f"{observed.superseded_by} was accepted later for the same sequence")
         return _Stage(
-            {**conditions, ConditionType.COMMITTED: verdict}, Phase.SUPERSEDED, stalled=True, ready=verdict,
+            {**conditions, ConditionType.COMMITTED: verdict},
+            Phase.SUPERSEDED,
+            stalled=True,
+            ready=verdict,
             deployment=deployment,
-        )  # fmt: skip
+        )
     aside = stands_aside(observed)
     conditions = {**conditions, **_deployment_conditions(deployment, aside)}
     acts = aside is None and not _is_suspended(observed)
@@ -395,11 +396,7 @@ def _judge_manifest(observed: ProposalObserved, stage: _Stage) -> _Stage:
         f"{observed.ref} is on the ledger with other {', '.join(manifest.conflicts)}; "
         "use another proposalID, or make the manifest equal",
     )
-    conditions = {**stage.conditions, ConditionType.VERIFIED: verdict}
-    return _Stage(
-        conditions, stage.phase, stage.actions, stalled=True, ready=verdict, deployment=stage.deployment,
-        requeue_seconds=stage.requeue_seconds,
-    )  # fmt: skip
+    return replace(stage, conditions={**stage.conditions, ConditionType.VERIFIED: verdict}, stalled=True, ready=verdict)
 
 
 def _with_withdrawal_note(observed: ProposalObserved, stage: _Stage) -> _Stage:
@@ -410,14 +407,10 @@ def _with_withdrawal_note(observed: ProposalObserved, stage: _Stage) -> _Stage:
     withdrawn = stage.phase is Phase.WITHDRAWN
     if withdrawn and not manifest.withdraw:
         ready = no(Reason.WITHDRAWN_FINAL, "the withdrawal is final; propose anew under another id")
-        return _Stage(stage.conditions, stage.phase, ready=ready, waiting=False)
+        return replace(stage, ready=ready, waiting=False)
     if manifest.withdraw and stage.phase in {Phase.ACCEPTED, Phase.REJECTED} and not stage.ready.holds:
         note = f"withdraw came after the decision and is ignored; {stage.ready.message}"
-        ready = Verdict(stage.ready.status, stage.ready.reason, note)
-        return _Stage(
-            stage.conditions, stage.phase, stage.actions, stage.stalled, ready, stage.waiting, stage.deployment,
-            stage.requeue_seconds,
-        )  # fmt: skip
+        return replace(stage, ready=Verdict(stage.ready.status, stage.ready.reason, note))
     return stage
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
-from fabric_admin.definition import Definition
-from fabric_admin.rule import NOutOf
 from hypothesis import given
 from hypothesis import strategies as st
-from opssc_chaincode.ranking import rank as contract_rank
 
+from fabric_admin.definition import Definition
+from fabric_admin.rule import NOutOf
+from opssc_chaincode.ranking import rank as contract_rank
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import (
     TAKEOVER_SECONDS,
@@ -35,6 +35,7 @@ SEED = b"Org1MSP\x00basic-1"
 TARGET = Target("mychannel", DEFINITION, PACKAGE_ID, SEED)
 JOINED = PeerState("peer0", reachable=True, on_channel=True)
 INSTALLED = replace(JOINED, installed=True)
+LACKING = replace(JOINED, name="peer1")
 OBSERVED = DeploymentObserved(
     own_msp_id="Org1MSP",
     peers=(INSTALLED,),
@@ -55,7 +56,9 @@ def observed(**changes: object) -> DeploymentObserved:
     [
         pytest.param((JOINED,), Reason.AWAITING_INSTALL, ("peer0",), id="missing-is-installed"),
         pytest.param((INSTALLED,), Reason.INSTALLED, (), id="present-is-left"),
-        pytest.param((INSTALLED, replace(JOINED, name="peer1")), Reason.AWAITING_INSTALL, ("peer1",), id="only-missing"),
+        pytest.param(
+            (INSTALLED, replace(JOINED, name="peer1")), Reason.AWAITING_INSTALL, ("peer1",), id="only-missing"
+        ),
         pytest.param((PeerState("peer0", reachable=True),), Reason.NO_PEERS, (), id="not-on-channel"),
         pytest.param((), Reason.NO_PEERS, (), id="no-peer"),
         pytest.param(
@@ -150,7 +153,7 @@ def test_a_commit_names_approved_organizations_that_satisfy_the_rule() -> None:
 @pytest.mark.parametrize(
     ("shown", "reason", "stalled"),
     [
-        pytest.param(replace(DEFINITION, version="2"), Reason.SEQUENCE_CONFLICT, True, id="same-sequence-other-content"),
+        pytest.param(replace(DEFINITION, version="2"), Reason.SEQUENCE_CONFLICT, True, id="same-sequence-differs"),
         pytest.param(replace(DEFINITION, sequence=2), Reason.SEQUENCE_CONFLICT, True, id="sequence-passed"),
         pytest.param(DEFINITION, Reason.COMMITTED, False, id="committed"),
     ],
@@ -222,6 +225,9 @@ peers = st.lists(
 ).map(tuple)
 
 
+packages = st.sampled_from([None, PACKAGE_ID])
+
+
 @st.composite
 def observations(draw: st.DrawFn) -> tuple[Target, DeploymentObserved]:
     wanted = draw(definitions)
@@ -231,7 +237,9 @@ def observations(draw: st.DrawFn) -> tuple[Target, DeploymentObserved]:
         own_msp_id=draw(st.sampled_from(ORGANIZATIONS)),
         peers=draw(peers),
         committed=draw(st.none() | st.builds(Committed, definitions, st.just(approvals))),
-        approval=draw(st.none() | st.builds(Approval, st.just(wanted) | definitions, st.sampled_from([None, PACKAGE_ID]))),
+        approval=draw(
+            st.none() | st.builds(Approval, st.just(wanted) | definitions, st.sampled_from([None, PACKAGE_ID]))
+        ),
         approvals=approvals,
         mismatches={},
         rule=NOutOf(draw(st.integers(1, 3)), ORGANIZATIONS),
@@ -262,7 +270,7 @@ def test_nothing_is_done_against_a_sequence_that_is_taken_or_too_early(
     decision = decide_deployment(target, seen)
     current = seen.committed.definition.sequence if seen.committed is not None else 0
     same = seen.committed is not None and not differing_fields(target.definition, seen.committed.definition)
-    if target.definition.sequence not in {current + 1} and not (target.definition.sequence == current and same):
+    if target.definition.sequence != current + 1 and not (target.definition.sequence == current and same):
         assert decision.actions == ()
         assert not decision.committed.holds
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opssc_chaincode.model import Decision as LedgerDecision
-from opssc_chaincode.model import Facts
 from unit.chaincode import strategies as ledger
 
+from opssc_chaincode.model import Decision as LedgerDecision
+from opssc_chaincode.model import Facts
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
 from opssc_operator.api.vote import Decision
@@ -190,6 +190,7 @@ wishes = st.lists(
     mode=st.sampled_from(list(VotingMode)),
 )
 def test_no_blank_cheque_and_no_agreement_to_the_unverified(
+    *,
     own: str,
     verified: Verdict,
     applied: tuple[VoteWish, ...],

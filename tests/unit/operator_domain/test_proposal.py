@@ -1,0 +1,362 @@
+"""The whole decision about a proposal, branch by branch, and what must hold whatever was observed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from unit.chaincode import strategies as ledger
+
+from fabric_admin.definition import Definition
+from fabric_admin.rule import NOutOf
+from opssc_chaincode.model import Decision as LedgerDecision
+from opssc_chaincode.model import Facts
+from opssc_chaincode.tally import derive
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.organization import ExecutionMode, VotingMode
+from opssc_operator.api.proposal import DeletionPolicy, Origin, Phase
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.api.vote import Decision
+from opssc_operator.domain.deployment import Approval, Approve, Commit, Committed, DeploymentObserved, PeerState, Target
+from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.proposal import (
+    Close,
+    CreateMirror,
+    DeleteMirror,
+    ManifestState,
+    ProposalObserved,
+    Propose,
+    SetFinalizer,
+    decide_proposal,
+    rank_seed,
+)
+from opssc_operator.domain.verdict import no, unknown, yes
+from opssc_operator.domain.voting import CastVote, VoteWish, VotingRules
+
+NOW = ledger.NOW
+PROPOSAL = ledger.proposal(ledger.document(ledger.members(3)))
+REF = ProposalRef("Org1MSP", PROPOSAL.id)
+PLAN = Plan(b"{}", PROPOSAL.content, PROPOSAL.content_hash)  # type: ignore[arg-type]
+DEFINITION = Definition(name="basic", version="1.0", sequence=1)
+TARGET = Target("mychannel", DEFINITION, "basic:00", rank_seed(REF))
+LOCAL = ManifestState("basic-1", Origin.LOCAL, NOW)
+OBSERVER = ManifestState("basic-1", Origin.OBSERVED, NOW)
+MIRROR = ManifestState("basic-1.org1msp", Origin.MIRRORED, NOW)
+DONE = DeploymentObserved(
+    own_msp_id="Org1MSP",
+    peers=(PeerState("peer0", reachable=True, on_channel=True, installed=True),),
+    committed=Committed(DEFINITION, {}),
+    approval=Approval(DEFINITION, "basic:00"),
+    approvals={},
+    mismatches={},
+    rule=NOutOf(2, ledger.members(3)),
+)
+UNDONE = replace(DONE, committed=None, approval=None)
+
+
+def facts(**votes: LedgerDecision) -> Facts:
+    cast = {"Org1MSP": LedgerDecision.AGREE, **votes}
+    return Facts(proposal=PROPOSAL, votes=tuple(ledger.vote(PROPOSAL, msp_id, how) for msp_id, how in cast.items()))
+
+
+ACCEPTED = facts(Org2MSP=LedgerDecision.AGREE)
+REJECTED = facts(Org2MSP=LedgerDecision.DISAGREE, Org3MSP=LedgerDecision.DISAGREE)
+
+
+def observed(given_facts: Facts | None, **changes: Any) -> ProposalObserved:
+    now: datetime = changes.pop("now", NOW)
+    base = ProposalObserved(
+        now=now,
+        ref=REF,
+        own_msp_id="Org1MSP",
+        execution=ExecutionMode.FOLLOW_DECISION,
+        suspended=False,
+        rules=VotingRules(VotingMode.MANUAL),
+        manifest=LOCAL,
+        mirror=None,
+        mirror_wanted=False,
+        wishes=(),
+        facts=given_facts,
+        tally=None if given_facts is None else derive(given_facts, now),
+        verified=yes(Reason.VERIFIED),
+    )
+    return replace(base, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "proposes", "stalled"),
+    [
+        pytest.param({"plan": PLAN}, Reason.PROPOSING, True, False, id="planned"),
+        pytest.param({"plan": no(Reason.SEQUENCE_CONFLICT, "2")}, Reason.SEQUENCE_CONFLICT, False, True, id="sequence"),
+        pytest.param({"plan": no(Reason.INVALID_SPEC, "x")}, Reason.INVALID_SPEC, False, True, id="invalid"),
+        pytest.param({"plan": PLAN, "suspended": True}, Reason.SUSPENDED, False, False, id="organization-suspended"),
+        pytest.param(
+            {"plan": PLAN, "manifest": replace(LOCAL, suspend=True)}, Reason.SUSPENDED, False, False, id="suspended"
+        ),
+        pytest.param(
+            {"plan": PLAN, "manifest": replace(LOCAL, withdraw=True)}, Reason.WITHDRAWN, False, False, id="withdrawn"
+        ),
+        pytest.param(
+            {"plan": PLAN, "manifest": replace(LOCAL, deleting=True)}, Reason.SUSPENDED, False, False, id="deleting"
+        ),
+        pytest.param({"manifest": OBSERVER}, Reason.AWAITING_PROPOSAL, False, False, id="observer"),
+    ],
+)
+def test_only_a_local_manifest_that_can_be_carried_out_is_proposed(
+    changes: dict[str, Any], reason: Reason, proposes: bool, stalled: bool
+) -> None:
+    # When
+    decision = decide_proposal(observed(None, **changes))
+
+    # Then
+    assert any(isinstance(action, Propose) for action in decision.ledger_actions) is proposes
+    assert decision.conditions[ConditionType.READY].reason is reason
+    assert (ConditionType.STALLED in decision.conditions) is stalled
+
+
+def test_waiting_for_votes_names_who_is_missing_and_is_no_failure() -> None:
+    # When
+    decision = decide_proposal(observed(facts()))
+
+    # Then
+    ready = decision.conditions[ConditionType.READY]
+    assert (ready.reason, ready.message) == (Reason.AWAITING_VOTES, "waiting for Org2MSP, Org3MSP (1/2)")
+    assert ConditionType.RECONCILING in decision.conditions
+    assert decision.phase is Phase.VOTING
+    assert decision.requeue_seconds is not None
+
+
+def test_an_organization_that_has_not_voted_reads_that_it_is_awaited() -> None:
+    decision = decide_proposal(observed(facts(), own_msp_id="Org2MSP", manifest=None, mirror=MIRROR))
+    assert decision.conditions[ConditionType.ACCEPTED].reason is Reason.AWAITING_OWN_VOTE
+
+
+@pytest.mark.parametrize(
+    ("given_facts", "changes", "closes"),
+    [
+        pytest.param(facts(), {"manifest": replace(LOCAL, withdraw=True)}, True, id="withdraw"),
+        pytest.param(ACCEPTED, {"manifest": replace(LOCAL, withdraw=True)}, False, id="after-the-decision"),
+        pytest.param(facts(), {"manifest": replace(OBSERVER, withdraw=True)}, False, id="anothers-proposal"),
+        pytest.param(
+            facts(),
+            {"manifest": replace(LOCAL, deleting=True, deletion_policy=DeletionPolicy.WITHDRAW, has_finalizer=True)},
+            True,
+            id="deleted-with-policy-withdraw",
+        ),
+        pytest.param(facts(), {"manifest": replace(LOCAL, deleting=True)}, False, id="deleted-with-policy-retain"),
+        pytest.param(
+            facts(), {"manifest": replace(LOCAL, withdraw=True, conflicts=("version",))}, False, id="not-its-manifest"
+        ),
+    ],
+)
+def test_a_withdrawal_closes_only_the_own_open_proposal(
+    given_facts: Facts, changes: dict[str, Any], closes: bool
+) -> None:
+    decision = decide_proposal(observed(given_facts, **changes))
+    assert (Close("Withdrawn", "withdrawn by its creator") in decision.ledger_actions) is closes
+
+
+def test_a_rejected_proposal_stalls_and_touches_nothing() -> None:
+    decision = decide_proposal(observed(REJECTED))
+    assert decision.phase is Phase.REJECTED
+    assert decision.ledger_actions == ()
+    assert ConditionType.STALLED in decision.conditions
+
+
+def test_after_the_deadline_members_close_one_after_the_other() -> None:
+    # Given
+    end = PROPOSAL.deadline + PROPOSAL.snapshot.charter.max_clock_skew
+    closers = {}
+    for waited in (2, 7, 12):
+        late = end + timedelta(seconds=waited)
+        closers[waited] = [
+            msp_id
+            for msp_id in PROPOSAL.snapshot.members
+            if decide_proposal(observed(facts(), now=late, own_msp_id=msp_id)).ledger_actions
+        ]
+
+    # Then
+    assert [len(closers[waited]) for waited in (2, 7, 12)] == [1, 2, 3]
+    assert decide_proposal(observed(facts(), now=end + timedelta(seconds=2))).phase is Phase.EXPIRED
+
+
+def test_what_was_accepted_is_carried_out_and_then_ready() -> None:
+    # When
+    working = decide_proposal(observed(ACCEPTED, target=TARGET, deployment=UNDONE))
+    done = decide_proposal(observed(ACCEPTED, target=TARGET, deployment=DONE))
+
+    # Then
+    assert Approve() in working.ledger_actions
+    assert ConditionType.RECONCILING in working.conditions
+    assert done.ledger_actions == ()
+    assert done.conditions[ConditionType.READY].holds
+    assert done.phase is Phase.COMMITTED
+
+
+@pytest.mark.parametrize(
+    ("given_facts", "changes", "reason"),
+    [
+        pytest.param(
+            facts(Org2MSP=LedgerDecision.AGREE, Org3MSP=LedgerDecision.DISAGREE),
+            {"own_msp_id": "Org3MSP"},
+            Reason.DISAGREED,
+            id="disagreed",
+        ),
+        pytest.param(
+            ACCEPTED,
+            {"own_msp_id": "Org3MSP", "execution": ExecutionMode.OWN_VOTE_ONLY},
+            Reason.AWAITING_OWN_VOTE,
+            id="acts-on-its-own-vote-only",
+        ),
+    ],
+)
+def test_an_organization_that_stands_aside_touches_nothing_and_is_ready_with_the_commit(
+    given_facts: Facts, changes: dict[str, Any], reason: Reason
+) -> None:
+    # When
+    before = decide_proposal(observed(given_facts, target=TARGET, deployment=UNDONE, **changes))
+    after = decide_proposal(
+        observed(given_facts, target=TARGET, deployment=replace(UNDONE, committed=DONE.committed), **changes)
+    )
+
+    # Then
+    assert before.ledger_actions == ()
+    assert before.conditions[ConditionType.INSTALLED].reason is reason
+    assert not before.conditions[ConditionType.READY].holds
+    assert after.ledger_actions == ()
+    assert after.conditions[ConditionType.READY].holds
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"verified": no(Reason.SNAPSHOT_MISMATCH, "lies")}, id="false-snapshot"),
+        pytest.param({"verified": unknown(Reason.AWAITING_VERIFICATION)}, id="unverified"),
+        pytest.param({"own_msp_id": "Org9MSP"}, id="no-member"),
+        pytest.param({"suspended": True}, id="suspended"),
+        pytest.param({"superseded_by": ProposalRef("Org2MSP", "basic-9")}, id="superseded"),
+    ],
+)
+def test_nothing_is_carried_out_without_good_reason(changes: dict[str, Any]) -> None:
+    decision = decide_proposal(observed(ACCEPTED, **{"target": TARGET, "deployment": UNDONE, **changes}))
+    assert decision.ledger_actions == ()
+    assert not decision.conditions[ConditionType.READY].holds
+
+
+def test_a_manifest_that_contradicts_the_ledger_stalls_while_the_decision_is_carried_out() -> None:
+    # Given
+    manifest = replace(LOCAL, conflicts=("version",))
+
+    # When
+    decision = decide_proposal(observed(ACCEPTED, manifest=manifest, target=TARGET, deployment=UNDONE))
+
+    # Then
+    assert Approve() in decision.ledger_actions
+    assert decision.conditions[ConditionType.READY].reason is Reason.CONTENT_CONFLICT
+    assert ConditionType.STALLED in decision.conditions
+
+
+def test_a_stale_proposal_takes_no_votes() -> None:
+    # Given
+    wish = VoteWish("agree", NOW, Decision.AGREE, "", PROPOSAL.content_hash)
+
+    # When
+    decision = decide_proposal(observed(facts(), own_msp_id="Org2MSP", stale=True, wishes=(wish,)))
+
+    # Then
+    assert decision.phase is Phase.STALE
+    assert decision.ledger_actions == ()
+    assert decision.vote_outcomes["agree"].reason is Reason.VOTING_CLOSED
+
+
+def test_once_committed_a_proposal_stays_ready_when_another_replaces_it() -> None:
+    # Given
+    later = replace(DONE, committed=Committed(replace(DEFINITION, sequence=2), {}))
+    target = replace(TARGET, already_committed=True)
+
+    # When
+    decision = decide_proposal(observed(ACCEPTED, target=target, deployment=later))
+
+    # Then
+    ready = decision.conditions[ConditionType.READY]
+    assert (ready.holds, ready.reason) == (True, Reason.SUPERSEDED)
+    assert decision.phase is Phase.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("changes", "actions"),
+    [
+        pytest.param({"manifest": None, "mirror_wanted": True}, (CreateMirror(),), id="create"),
+        pytest.param({"manifest": None, "mirror": MIRROR, "mirror_wanted": True}, (), id="keep"),
+        pytest.param({"manifest": OBSERVER, "mirror": MIRROR, "mirror_wanted": True}, (DeleteMirror(),), id="observer"),
+        pytest.param({"manifest": None, "mirror": MIRROR}, (DeleteMirror(),), id="no-longer-wanted"),
+        pytest.param(
+            {"manifest": replace(LOCAL, deletion_policy=DeletionPolicy.WITHDRAW)},
+            (SetFinalizer(present=True),),
+            id="hold-for-withdrawal",
+        ),
+        pytest.param({"manifest": replace(LOCAL, has_finalizer=True)}, (SetFinalizer(present=False),), id="let-go"),
+    ],
+)
+def test_objects_follow_the_ledger(changes: dict[str, Any], actions: tuple[object, ...]) -> None:
+    assert decide_proposal(observed(facts(), **changes)).object_actions == actions
+
+
+def test_a_manifest_to_withdraw_is_let_go_once_nothing_is_open() -> None:
+    manifest = replace(LOCAL, deletion_policy=DeletionPolicy.WITHDRAW, deleting=True, has_finalizer=True)
+    assert decide_proposal(observed(facts(), manifest=manifest)).object_actions == ()
+    assert decide_proposal(observed(ACCEPTED, manifest=manifest)).object_actions == (SetFinalizer(present=False),)
+
+
+@given(
+    ballots=st.dictionaries(st.sampled_from(["Org2MSP", "Org3MSP"]), st.sampled_from(list(LedgerDecision))),
+    own=st.sampled_from(["Org1MSP", "Org2MSP", "Org3MSP", "Org9MSP"]),
+    seconds=st.integers(0, 100 * 24 * 3600),
+    verified=st.sampled_from([yes(Reason.VERIFIED), no(Reason.SNAPSHOT_MISMATCH), unknown(Reason.PENDING)]),
+    execution=st.sampled_from(list(ExecutionMode)),
+    suspended=st.booleans(),
+    deployment=st.sampled_from([DONE, UNDONE]),
+)
+def test_only_verified_accepted_proposals_touch_peers_and_conditions_are_whole(
+    *,
+    ballots: dict[str, LedgerDecision],
+    own: str,
+    seconds: int,
+    verified: Any,
+    execution: ExecutionMode,
+    suspended: bool,
+    deployment: DeploymentObserved,
+) -> None:
+    given_facts = facts(**ballots)
+    seen = observed(
+        given_facts,
+        now=NOW + timedelta(seconds=seconds),
+        own_msp_id=own,
+        verified=verified,
+        execution=execution,
+        suspended=suspended,
+        target=TARGET,
+        deployment=replace(deployment, own_msp_id=own),
+    )
+    decision = decide_proposal(seen)
+    on_peers = [a for a in decision.ledger_actions if not isinstance(a, Propose | CastVote | Close)]
+    if on_peers:
+        assert seen.tally is not None
+        assert seen.tally.accepted
+        assert verified.holds
+        assert not suspended
+        assert own in PROPOSAL.snapshot.members
+        assert ballots.get(own) is not LedgerDecision.DISAGREE
+        assert execution is ExecutionMode.FOLLOW_DECISION or own == "Org1MSP" or ballots.get(own) is not None
+        assert not any(isinstance(a, Commit) for a in on_peers) or deployment.approval is not None
+    ready = decision.conditions[ConditionType.READY]
+    assert not (ConditionType.STALLED in decision.conditions and ConditionType.RECONCILING in decision.conditions)
+    assert not (ready.holds and ConditionType.STALLED in decision.conditions)
+
+
+def test_the_clock_of_these_tables_is_utc() -> None:
+    assert NOW.tzinfo is UTC
