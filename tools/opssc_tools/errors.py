@@ -3,8 +3,10 @@
 ToolsError
 ├── MissingProgramError    a program is not on this machine, or not built yet
 ├── BuildError             a pinned program could not be built
-└── ClusterError           a Kubernetes API server did not start, stop or answer as asked
-└── KubectlError       kubectl ended with an error; carries its text
+├── EnvironmentSpecError   nobody can build the consortium that was asked for
+├── ConditionTimeoutError  what was waited for did not become true in time
+└── ClusterError           a program of a test environment did not start, stop or answer as asked
+    └── KubectlError       kubectl ended with an error; carries its text
 """
 
 from __future__ import annotations
@@ -22,8 +24,16 @@ class BuildError(ToolsError):
     """A pinned program could not be built."""
 
 
+class EnvironmentSpecError(ToolsError):
+    """Nobody can build the consortium that was asked for."""
+
+
+class ConditionTimeoutError(ToolsError):
+    """What was waited for did not become true in time."""
+
+
 class ClusterError(ToolsError):
-    """A Kubernetes API server did not start, stop or answer as asked."""
+    """A program of a test environment did not start, stop or answer as asked."""
 
 
 class KubectlError(ClusterError):

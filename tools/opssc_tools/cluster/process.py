@@ -23,12 +23,14 @@ LOG_TAIL_BYTES = 2000
 class ServerProcess:
     """One running program; it ends with `stop`, or with this Python process, whichever comes first."""
 
-    def __init__(self, command: Sequence[str | Path], logs: Path) -> None:
+    def __init__(self, command: Sequence[str | Path], logs: Path, *, name: str = "") -> None:
         """Start `command` (an absolute program path and its arguments); both outputs are appended to a log in `logs`.
+
+        The process is known, and its log named, by `name`, or by its program where that is empty.
 
         The kernel ties the child to the starting thread, so start from the main one.
         """
-        self.name = Path(command[0]).name
+        self.name = name or Path(command[0]).name
         self.log = logs / f"{self.name}.log"
         logs.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
@@ -67,9 +69,9 @@ class ServerProcess:
             with suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._popen.wait, GRACE_SECONDS)
         finally:
-            self._kill()
+            self.kill()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """End the process at once unless it ended already, and return when it is gone."""
         if self._popen.poll() is None:
             self._popen.kill()

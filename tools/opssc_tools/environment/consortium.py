@@ -1,0 +1,190 @@
+"""The whole consortium on one machine: a Fabric network, a cluster and an operator for each organization."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from fabric_devnet.network import Network
+from fabric_devnet.spec import NetworkSpec
+from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.group import Kind
+from opssc_tools.cluster import start_cluster
+from opssc_tools.environment import manifests, readback
+from opssc_tools.environment.member import Member
+from opssc_tools.environment.objects import Objects
+from opssc_tools.environment.process import PythonProgram
+from opssc_tools.environment.spec import GOVERNANCE_CHANNEL, PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+
+    from fabric_devnet.network import Organization
+    from opssc_tools.cluster import Cluster
+    from opssc_tools.environment.manifests import ServicePackage
+    from opssc_tools.environment.spec import EnvironmentSpec
+
+CONTRACT_MODULE: Final = "opssc_chaincode"
+ASSET_MODULE: Final = "opssc_tools.asset"
+OPERATOR_MODULE: Final = "opssc_operator"
+OPERATOR_ACCOUNT: Final = "opssc-operator"
+GOVERNANCE_SECONDS: Final = 120.0
+_ResultT = TypeVar("_ResultT")
+
+
+@dataclass(frozen=True, slots=True)
+class Consortium:
+    """A consortium whose parts run; made by `Consortium.start`."""
+
+    spec: EnvironmentSpec
+    network: Network
+    members: tuple[Member, ...]
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, spec: EnvironmentSpec, *, announce: Callable[[str], None] = lambda _: None
+    ) -> AsyncIterator[Consortium]:
+        """Start everything, governed by a committed contract when entered, stopped when left.
+
+        `announce` is told what is done, when it is done. Call it from the main thread: processes are bound to it.
+
+        Raises:
+            ToolsError, DevnetError: when a part does not start.
+            ConditionTimeoutError: when an organization does not become ready.
+        """
+        async with AsyncExitStack() as stack:
+            network, clusters = await _start_ground(spec, stack, announce)
+            organizations = tuple(network.organizations.values())
+            members = await _together(
+                _join(spec, organization, clusters[number % len(clusters)], stack)
+                for number, organization in enumerate(organizations)
+            )
+            consortium = cls(spec, network, tuple(members))
+            stack.push_async_callback(consortium._stop)
+            await consortium._govern(announce)
+            yield consortium
+
+    def member(self, number: int) -> Member:
+        """Organization `number`, counted from 1."""
+        return self.members[number - 1]
+
+    async def everywhere(self, kind: Kind, name: str, condition: ConditionType, *, seconds: float) -> None:
+        """Wait until a condition of an object of this name is True in every organization."""
+        await asyncio.gather(*(member.until_true(kind, name, condition, seconds=seconds) for member in self.members))
+
+    def serve_asset(self, package: ServicePackage) -> None:
+        """Run the asset chaincode for a package in every organization."""
+        for member in self.members:
+            member.serve(ASSET_MODULE, package)
+
+    async def _govern(self, announce: Callable[[str], None]) -> None:
+        """Let the operators deploy the contract, and wait until every organization is ready."""
+        package = manifests.contract_package()
+        for member in self.members:
+            member.serve(CONTRACT_MODULE, package)
+        announce(f"{len(self.members)} servers of the OpsSC contract run")
+        await asyncio.gather(*(self._introduce(member) for member in self.members))
+        for member in self.members:
+            member.operator.start()
+        announce(f"{len(self.members)} operators run, each with a Role in its own namespace")
+        await asyncio.gather(*(self._until_ready(member) for member in self.members))
+        announce(f"the operators deployed the OpsSC contract on {GOVERNANCE_CHANNEL} together")
+
+    async def _introduce(self, member: Member) -> None:
+        organization = manifests.build_organization(
+            member.organization, governance_channel=GOVERNANCE_CHANNEL, resync_period=self.spec.resync_period
+        )
+        folder = self.spec.directory / "manifests" / member.name
+        manifests.write(folder, "fabricorganization.yaml", organization)
+        await member.apply(*manifests.build_secrets(member.organization), organization)
+
+    async def _until_ready(self, member: Member) -> None:
+        """Wait for an organization; what its operator said last is worth more than silence when it is gone."""
+        waiting = asyncio.create_task(
+            member.until_true(Kind.FABRIC_ORGANIZATION, member.name, ConditionType.READY, seconds=GOVERNANCE_SECONDS)
+        )
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=1.0)
+                member.operator.check()
+                for server in member.servers.values():
+                    server.check()
+            await waiting
+        finally:
+            waiting.cancel()
+
+    async def _stop(self) -> None:
+        await asyncio.gather(*(member.stop() for member in self.members))
+
+
+async def _start_ground(
+    spec: EnvironmentSpec, stack: AsyncExitStack, announce: Callable[[str], None]
+) -> tuple[Network, Sequence[Cluster]]:
+    """Start the network and the clusters, all at once."""
+    network_spec = NetworkSpec(
+        directory=spec.directory / "network",
+        organizations=spec.organizations,
+        peers=spec.peers,
+        channels=spec.channels,
+        backend=spec.backend,
+        batch_timeout=spec.batch_timeout,
+    )
+    names = [msp_id.removesuffix("MSP").lower() for msp_id in network_spec.msp_ids]
+
+    async def start_network() -> Network:
+        network = await stack.enter_async_context(Network.start(network_spec))
+        channels = ", ".join(channel.name for channel in spec.channels)
+        announce(f"a Fabric network of {spec.organizations} organizations runs ({spec.backend}); channels {channels}")
+        return network
+
+    async def start_clusters() -> Sequence[Cluster]:
+        clusters = await _together([start_one(name) for name in (["shared"] if spec.shares_api_server else names)])
+        servers = "one Kubernetes API server serves" if len(clusters) == 1 else f"{len(clusters)} API servers serve"
+        announce(f"{servers} the kinds of opssc.dev ({spec.cluster})")
+        return clusters
+
+    async def start_one(name: str) -> Cluster:
+        directory = spec.directory / "clusters" / name
+        cluster = await stack.enter_async_context(
+            start_cluster(spec.cluster, name, directory, kubeconfig=spec.kubeconfig)
+        )
+        await cluster.apply_crds(PROJECT_ROOT / "crds")
+        return cluster
+
+    started_network, started_clusters = asyncio.create_task(start_network()), asyncio.create_task(start_clusters())
+    # Both are waited for even when one fails, so that the stack knows of everything that was started.
+    await _together([started_network, started_clusters])
+    return started_network.result(), started_clusters.result()
+
+
+async def _together(awaitables: Iterable[Awaitable[_ResultT]]) -> list[_ResultT]:
+    """Wait for all, then raise the first failure if there is one."""
+    results = await asyncio.gather(*awaitables, return_exceptions=True)
+    done: list[_ResultT] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+async def _join(spec: EnvironmentSpec, organization: Organization, cluster: Cluster, stack: AsyncExitStack) -> Member:
+    """Prepare one organization: its namespace, its operator's credential, connections to its peers."""
+    namespace = spec.namespace(organization.name)
+    kubeconfig = await cluster.create_operator_credentials(
+        namespace, OPERATOR_ACCOUNT, PROJECT_ROOT / "config" / "rbac" / "operator.yaml"
+    )
+    logs = spec.directory / "logs"
+    options = ("--metrics-host", "127.0.0.1", "--metrics-port", "0", "--log-level", spec.log_level)
+    operator = PythonProgram(
+        f"operator-{organization.name}",
+        OPERATOR_MODULE,
+        ("--namespace", namespace, "--kubeconfig", kubeconfig, *options),
+        logs,
+    )
+    objects = await stack.enter_async_context(Objects.watch(cluster.admin_kubeconfig, namespace))
+    readers = await stack.enter_async_context(readback.connect_all(organization))
+    return Member(organization, cluster, namespace, operator, objects, readers, logs)

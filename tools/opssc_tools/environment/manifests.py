@@ -1,0 +1,184 @@
+"""The manifests an environment applies: those of config/samples, with the names and addresses of a running network."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+
+from fabric_admin.package import build_ccaas, package_id
+from opssc_chaincode.model import Connection, ccaas_label
+from opssc_tools.environment.spec import APPLICATION_CHANNEL, PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fabric_admin.identity import SigningIdentity
+    from fabric_devnet.network import Organization
+
+Manifest = dict[str, Any]
+SAMPLES: Final = PROJECT_ROOT / "config" / "samples"
+ADDRESS_TEMPLATE: Final = "{{{{.chaincode_host}}}}:{port}"
+"""Rendered by each peer's builder with the loopback address of its organization; the package is the same everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePackage:
+    """A ccaas package: what a manifest says of it, the bytes every organization builds, and their ID."""
+
+    name: str
+    digest: str
+    port: int
+
+    @property
+    def connection(self) -> Connection:
+        """How peers reach the server."""
+        return Connection(port=self.port, address=ADDRESS_TEMPLATE.format(port=self.port))
+
+    @property
+    def label(self) -> str:
+        """The label, bound to digest and connection."""
+        return ccaas_label(self.name, self.digest, self.connection)
+
+    @property
+    def manifest(self) -> Manifest:
+        """The `package` of a proposal or a bootstrap."""
+        return {
+            "type": "ccaas",
+            "ccaas": {
+                "label": self.label,
+                "image": {"name": f"ghcr.io/opssc/{self.name}", "digest": self.digest},
+                "connection": {"port": self.port, "address": self.connection.address},
+            },
+        }
+
+    @property
+    def data(self) -> bytes:
+        """The package as peers install it."""
+        return build_ccaas(self.label, self.connection.address or "")
+
+    @property
+    def package_id(self) -> str:
+        """The ID Fabric gives it."""
+        return package_id(self.label, self.data)
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> ServicePackage:
+        """The package a sample names."""
+        source = manifest["ccaas"]
+        name = source["label"].rpartition("-")[0]
+        return cls(name, source["image"]["digest"], source["connection"]["port"])
+
+
+def made_up_digest(text: str) -> str:
+    """An image digest for code that has no image here, because its server is a process: SHA-256 of `text`."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def read_sample(name: str) -> Manifest:
+    """The one manifest of a file below config/samples."""
+    return cast("Manifest", yaml.safe_load((SAMPLES / name).read_text(encoding="utf-8")))
+
+
+def dump(*manifests: Manifest) -> str:
+    """YAML documents for kubectl."""
+    return yaml.safe_dump_all(manifests, sort_keys=False)
+
+
+def build_organization(organization: Organization, *, governance_channel: str, resync_period: str) -> Manifest:
+    """The FabricOrganization of a network's organization, after the sample of organization 1."""
+    manifest = copy.deepcopy(read_sample("org1/fabricorganization.yaml"))
+    name = organization.name
+    manifest["metadata"]["name"] = name
+    spec = manifest["spec"]
+    spec["mspID"] = organization.msp_id
+    spec["governance"]["channel"] = governance_channel
+    spec["identities"] = {role: {"secretRef": {"name": f"{name}-{role}"}} for role in ("admin", "client")}
+    spec["peers"]["explicit"] = [
+        {
+            "name": peer.name,
+            "address": peer.address,
+            "tlsCA": {"secretRef": {"name": f"{name}-tls-ca", "key": "ca.crt"}},
+        }
+        for peer in organization.peers
+    ]
+    spec["resyncPeriod"] = resync_period
+    return manifest
+
+
+def contract_package() -> ServicePackage:
+    """The package of the OpsSC contract that the samples bootstrap."""
+    sample = read_sample("org1/fabricorganization.yaml")
+    return ServicePackage.of_manifest(sample["spec"]["governance"]["bootstrap"]["package"])
+
+
+def build_secrets(organization: Organization) -> list[Manifest]:
+    """The Secrets the FabricOrganization names."""
+    name = organization.name
+    return [
+        build_identity_secret(f"{name}-admin", organization.admin),
+        build_identity_secret(f"{name}-client", organization.client),
+        build_secret(f"{name}-tls-ca", {"ca.crt": organization.tls_ca}),
+    ]
+
+
+def build_identity_secret(name: str, identity: SigningIdentity) -> Manifest:
+    """A Secret with a certificate and its key."""
+    key = identity.private_key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return build_secret(name, {"cert.pem": identity.certificate_pem, "key.pem": key})
+
+
+def build_secret(name: str, data: dict[str, bytes]) -> Manifest:
+    """A Secret of these keys."""
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": encoded}
+
+
+def build_proposal(
+    proposal_id: str,
+    package: ServicePackage,
+    *,
+    chaincode: str,
+    version: str = "1.0",
+    channel: str = APPLICATION_CHANNEL,
+) -> Manifest:
+    """A ChaincodeProposal after the sample."""
+    manifest = copy.deepcopy(read_sample("chaincodeproposal.yaml"))
+    manifest["metadata"]["name"] = proposal_id
+    manifest["spec"] = {
+        **manifest["spec"],
+        "channel": channel,
+        "chaincode": {"name": chaincode, "version": version},
+        "package": package.manifest,
+    }
+    return manifest
+
+
+def build_vote(
+    creator: str, proposal_id: str, *, decision: str = "Agree", content_hash: str = "", reason: str = "", name: str = ""
+) -> Manifest:
+    """A Vote after the sample."""
+    manifest = copy.deepcopy(read_sample("vote-agree.yaml"))
+    manifest["metadata"]["name"] = name or proposal_id
+    spec: Manifest = {"proposal": {"creator": creator, "id": proposal_id}, "decision": decision}
+    if content_hash:
+        spec["contentHash"] = content_hash
+    if reason:
+        spec["reason"] = reason
+    manifest["spec"] = spec
+    return manifest
+
+
+def write(folder: Path, name: str, *manifests: Manifest) -> Path:
+    """Write manifests to `folder`, for people to look at."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(dump(*manifests), encoding="utf-8")
+    return path
