@@ -5,25 +5,23 @@ Pure. Source: fabric ccaas_builder (cmd/build), core/container/externalbuilder/i
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
-import tarfile
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fabric_admin import package
+from fabric_admin.errors import PackageError
 from fabric_devnet.embedded.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from fabric_admin.package import ParsedPackage
+
 CCAAS_TYPE: Final = "ccaas"
 DEFAULT_DIAL_SECONDS: Final = 3.0
 _CONNECTION_FILE: Final = "connection.json"
-_MAX_CONNECTION_BYTES: Final = 1 << 20
-_MAX_CODE_BYTES: Final = 100 << 20
 _ACTION: Final = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _FIELD: Final = re.compile(r"\.[A-Za-z_][A-Za-z0-9_]*")
 _DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
@@ -44,16 +42,20 @@ class ServerConnection:
     client_cert: str = ""
 
 
-def build_connection(package_type: str, code: bytes, context: Mapping[str, str]) -> ServerConnection:
-    """Find and render the connection of a package's code archive (`code.tar.gz`).
+def build_connection(parsed: ParsedPackage, context: Mapping[str, str]) -> ServerConnection:
+    """Find and render the connection of a package.
 
     Raises BuildFailed: no builder for the type, no usable `connection.json`, or a template beyond plain fields.
     """
-    if package_type.lower() != CCAAS_TYPE:
+    if parsed.type.lower() != CCAAS_TYPE:
         raise BuildFailed("docker build failed: docker build is disabled")
     try:
-        document = json.loads(_read_connection_file(code))
-        return _render_connection(document, context)
+        files = package.unpack_code(parsed)
+        return _render_connection(json.loads(files[_CONNECTION_FILE]), context)
+    except KeyError as exc:
+        raise BuildFailed(f"external builder failed to build: {_CONNECTION_FILE} not found in the package") from exc
+    except PackageError as exc:
+        raise BuildFailed(f"external builder failed to build: {exc}") from exc
     except (ValueError, TypeError) as exc:
         raise BuildFailed(f"external builder failed to build: {_CONNECTION_FILE}: {exc}") from exc
 
@@ -104,19 +106,3 @@ def _render_connection(document: object, context: Mapping[str, str]) -> ServerCo
         client_key=text("client_key") if tls_required else "",
         client_cert=text("client_cert") if tls_required else "",
     )
-
-
-def _read_connection_file(code: bytes) -> bytes:
-    try:
-        with gzip.open(io.BytesIO(code)) as stream:
-            archive = stream.read(_MAX_CODE_BYTES + 1)
-        if len(archive) > _MAX_CODE_BYTES:
-            raise BuildFailed(f"external builder failed to build: code archive unpacks to over {_MAX_CODE_BYTES} bytes")
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as members:
-            for member in members:
-                if member.name.removeprefix("./") == _CONNECTION_FILE and member.isfile():
-                    content = members.extractfile(member)
-                    return content.read(_MAX_CONNECTION_BYTES) if content else b""
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as exc:
-        raise BuildFailed(f"external builder failed to build: code archive: {exc}") from exc
-    raise BuildFailed(f"external builder failed to build: {_CONNECTION_FILE} not found in the package")

@@ -38,12 +38,13 @@ class PackageStore:
         """Parse, build and keep a package; raises InvocationFailed with Fabric's text."""
         try:
             parsed = package.parse(data)
+            package.check_install(parsed)
         except PackageError as exc:
             raise InvocationFailed(f"could not parse as a chaincode install package: {exc}") from exc
         if parsed.package_id in self._packages:
             raise InvocationFailed(f"chaincode already successfully installed (package ID '{parsed.package_id}')")
         try:
-            connection = build_connection(parsed.type, parsed.code, self._builder_context)
+            connection = build_connection(parsed, self._builder_context)
         except BuildFailed as exc:
             raise InvocationFailed(f"could not build chaincode: {exc}") from exc
         installed = InstalledPackage(parsed.package_id, parsed.label, data, connection)

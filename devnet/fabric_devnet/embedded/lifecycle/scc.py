@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _ARGUMENTS: Final = 2
 _NOT_FOUND: Final = 404
-_LIFECYCLE_CAPABILITIES: Final = frozenset({"V2_0", "V2_5"})
 
 
 class _Function(NamedTuple):
@@ -78,7 +77,7 @@ class LifecycleChaincode:
             return failure(f"lifecycle scc operations require exactly two arguments but received {len(args)}")
         name = args[0].decode(errors="replace")
         call = self._call(invocation)
-        if call.config is not None and not _LIFECYCLE_CAPABILITIES & call.config.application_capabilities:
+        if call.config is not None and not call.config.capabilities.lifecycle:
             return failure(
                 f"cannot use new lifecycle for channel '{call.channel_id}' "
                 "as it does not have the required capabilities enabled"
