@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import shutil
 import subprocess
 import sys
@@ -62,6 +63,14 @@ def build_request(descriptors: list[FileDescriptor]) -> plugin_pb2.CodeGenerator
     return request
 
 
+def _unshadowed(stub: str) -> str:
+    """Name the module collections.abc so that a message's field called collections does not hide it."""
+    if "collections.abc" not in stub:
+        return stub
+    imported = stub.replace("import collections.abc\n", "import collections.abc as collections_abc\n")
+    return re.sub(r"\bcollections\.abc\.", "collections_abc.", imported)
+
+
 def generate(folder: Path) -> int:
     """Replace the stubs in `folder` and return how many files were written."""
     request = build_request(_descriptors()).SerializeToString()
@@ -75,7 +84,7 @@ def generate(folder: Path) -> int:
             for file in plugin_pb2.CodeGeneratorResponse.FromString(done.stdout).file:
                 target = Path(scratch) / file.name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(file.content, encoding="utf-8")
+                target.write_text(_unshadowed(file.content), encoding="utf-8")
         for package in [fresh, *(entry for entry in fresh.rglob("*") if entry.is_dir())]:
             (package / "__init__.pyi").touch()
         shutil.rmtree(folder / PACKAGE, ignore_errors=True)

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from fabric_admin import package as fabric_package
 from fabric_admin.definition import (
     CollectionConfig,
     Definition,
@@ -21,6 +20,7 @@ from fabric_admin.definition import (
     signature_policy_parameter,
 )
 from fabric_admin.errors import InvalidInput
+from fabric_admin.package import build_ccaas, build_k8s, package_id
 from opssc_chaincode.model import (
     CcaasPackage,
     ChaincodeContent,
@@ -165,7 +165,7 @@ def build_package(content: ChaincodeContent) -> BuiltPackage:
     try:
         match content.package.source:
             case CcaasPackage() as source:
-                data = fabric_package.build_ccaas(
+                data = build_ccaas(
                     source.label,
                     source.address,
                     dial_timeout=source.connection.dial_timeout,
@@ -174,12 +174,12 @@ def build_package(content: ChaincodeContent) -> BuiltPackage:
                     indexes=_indexes(source.indexes),
                 )
             case KubernetesPackage() as source:
-                data = fabric_package.build_k8s(
+                data = build_k8s(
                     source.label, source.image.name, source.image.digest, indexes=_indexes(source.indexes)
                 )
             case _:
                 raise ContentError("package: this version carries out the sources ccaas and k8s only")
-        return BuiltPackage(data, fabric_package.package_id(source.label, data))
+        return BuiltPackage(data, package_id(source.label, data))
     except InvalidInput as exc:
         raise ContentError(f"package: {exc}") from exc
 

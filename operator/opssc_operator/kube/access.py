@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+from yaml import YAMLError
 
 from opssc_operator.errors import ConfigError
 
@@ -43,7 +44,8 @@ async def load_configuration(kubeconfig: Path | None) -> Configuration:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             await load_kube_config(str(kubeconfig), client_configuration=configuration, persist_config=False)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, YAMLError, TypeError, KeyError, ValueError) as error:
+        # The library reads a file of another shape with whatever error its code runs into.
         where = f"the kubeconfig {kubeconfig}" if kubeconfig else "the service account of this pod"
         raise ConfigError(
             f"cannot learn from {where} how to reach the API server: {error}; pass --kubeconfig FILE"

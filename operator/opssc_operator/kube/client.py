@@ -69,13 +69,21 @@ class Listing:
     uids: Mapping[str, str]
 
 
+class _Nobody:
+    def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
+        pass
+
+    def gone(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        pass
+
+
 class KubeClient:
     """The operator's hands at one API server."""
 
     def __init__(self, transport: Transport, *, instance: str = FIELD_MANAGER) -> None:
         self._transport = transport
         self._instance = instance
-        self._observer: WriteObserver | None = None
+        self._observer: WriteObserver = _Nobody()
 
     def observe(self, observer: WriteObserver) -> None:
         """Tells `observer` about every write from now on."""
@@ -125,7 +133,7 @@ class KubeClient:
         """
         options = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
         answer = await self._transport.send(Request("delete", resource_of(kind), namespace, name), body=options)
-        if answer is None and self._observer is not None:
+        if answer is None:
             self._observer.gone(kind, namespace, name, uid)
 
     async def set_finalizers(self, involved: Involved, resource_version: str, finalizers: Sequence[str]) -> bool:
@@ -143,7 +151,7 @@ class KubeClient:
     ) -> None:
         """Records that something happened to `involved`: once per transition, never per reconcile."""
         event = {
-            "metadata": {"generateName": f"{involved.name[:200]}.", "namespace": involved.namespace},
+            "metadata": {"generateName": f"{involved.name[:200].rstrip('-.')}-", "namespace": involved.namespace},
             "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": "opssc.dev/operator",
             "reportingInstance": self._instance,
@@ -174,15 +182,15 @@ class KubeClient:
         self, kind: Kind, request: Request, body: object, uid: str, patch: _Patch
     ) -> dict[str, Any] | None:
         answer = await self._transport.send(request, body=body, query=patch.query, content_type=patch.content_type)
-        if self._observer is not None and answer is not None:
+        if answer is not None and uid in {"", answer["metadata"]["uid"]}:
             self._observer.wrote(kind, answer)
-        elif self._observer is not None and uid:
-            self._observer.gone(kind, request.namespace, request.name or "", uid)
-        return answer
+            return answer
+        # On /status the API server ignores the uid it is given; a namesake that was hit is reconciled as news anyway.
+        self._observer.gone(kind, request.namespace, request.name or "", uid)
+        return None
 
 
 def _identity(kind: Kind, namespace: str, name: str, uid: str) -> dict[str, Any]:
-    # With the uid, the API server refuses to write to another object of the same name.
     return {
         "apiVersion": API_VERSION,
         "kind": str(kind),

@@ -9,14 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from fabric_protos.common import common_pb2
-from fabric_protos.peer import policy_pb2
-from google.protobuf.message import DecodeError
 
 from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import ChaincodeError, ConfigError
-from fabric_admin.policy import NOutOf, compile_policy
-from fabric_admin.policy_rule import organization_rule
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.ledger.peers import OwnPeers
@@ -44,18 +40,6 @@ def decode_config_block(block: common_pb2.Block) -> ChannelView:
         rule=rule,
         rule_problem=problem,
     )
-
-
-def endorsement_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:
-    """The organizations that must endorse under ``pb(ApplicationPolicy)``; raises InvalidInput when inexpressible."""
-    parsed = policy_pb2.ApplicationPolicy()
-    try:
-        parsed.ParseFromString(validation_parameter)
-    except DecodeError as exc:
-        raise ConfigError("the endorsement policy is not a protobuf message") from exc
-    if parsed.WhichOneof("Type") == "signature_policy":
-        return organization_rule(compile_policy(parsed.signature_policy.SerializeToString()), set(config.members))
-    return config.organization_rule(parsed.channel_config_policy_reference)
 
 
 class ChannelReader:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from fabric_admin.channelconfig import policy_rule
 from fabric_admin.errors import InvalidInput
 from opssc_chaincode.tally import derive
 from opssc_operator.api.conditions import Reason
@@ -16,7 +17,6 @@ from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
 from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
-from opssc_operator.ledger.channels import endorsement_rule
 from opssc_operator.ledger.session import OrganizationSession
 
 ROUNDS: Final = 6
@@ -61,7 +61,7 @@ class Governance:
     async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:
         config = await session.reader.config(channel)
         try:
-            rule = endorsement_rule(config, committed.definition.validation_parameter)
+            rule = policy_rule(config, committed.definition.validation_parameter)
         except InvalidInput as exc:
             return no(Reason.CONTRACT_POLICY_TOO_WEAK, f"the contract's endorsement policy cannot be judged: {exc}")
         return judge_contract_policy(rule, config.members)

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -123,7 +123,7 @@ class Metadata(google.protobuf.message.Message):
         self,
         *,
         value: builtins.bytes = ...,
-        signatures: collections.abc.Iterable[Global___MetadataSignature] | None = ...,
+        signatures: collections_abc.Iterable[Global___MetadataSignature] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["signatures", b"signatures", "value", b"value"]) -> None: ...
 
@@ -336,7 +336,7 @@ class BlockData(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        data: collections.abc.Iterable[builtins.bytes] | None = ...,
+        data: collections_abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["data", b"data"]) -> None: ...
 
@@ -352,7 +352,7 @@ class BlockMetadata(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        metadata: collections.abc.Iterable[builtins.bytes] | None = ...,
+        metadata: collections_abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["metadata", b"metadata"]) -> None: ...
 

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.common.common_pb2
 import fabric_protos.common.policies_pb2
 import google.protobuf.descriptor
@@ -74,7 +74,7 @@ class ConfigUpdateEnvelope(google.protobuf.message.Message):
         self,
         *,
         config_update: builtins.bytes = ...,
-        signatures: collections.abc.Iterable[Global___ConfigSignature] | None = ...,
+        signatures: collections_abc.Iterable[Global___ConfigSignature] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["config_update", b"config_update", "signatures", b"signatures"]) -> None: ...
 
@@ -117,7 +117,7 @@ class ConfigUpdate(google.protobuf.message.Message):
         channel_id: builtins.str = ...,
         read_set: Global___ConfigGroup | None = ...,
         write_set: Global___ConfigGroup | None = ...,
-        isolated_data: collections.abc.Mapping[builtins.str, builtins.bytes] | None = ...,
+        isolated_data: collections_abc.Mapping[builtins.str, builtins.bytes] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["read_set", b"read_set", "write_set", b"write_set"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["channel_id", b"channel_id", "isolated_data", b"isolated_data", "read_set", b"read_set", "write_set", b"write_set"]) -> None: ...
@@ -199,9 +199,9 @@ class ConfigGroup(google.protobuf.message.Message):
         self,
         *,
         version: builtins.int = ...,
-        groups: collections.abc.Mapping[builtins.str, Global___ConfigGroup] | None = ...,
-        values: collections.abc.Mapping[builtins.str, Global___ConfigValue] | None = ...,
-        policies: collections.abc.Mapping[builtins.str, Global___ConfigPolicy] | None = ...,
+        groups: collections_abc.Mapping[builtins.str, Global___ConfigGroup] | None = ...,
+        values: collections_abc.Mapping[builtins.str, Global___ConfigValue] | None = ...,
+        policies: collections_abc.Mapping[builtins.str, Global___ConfigPolicy] | None = ...,
         mod_policy: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["groups", b"groups", "mod_policy", b"mod_policy", "policies", b"policies", "values", b"values", "version", b"version"]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -58,7 +58,7 @@ class OrdererAddresses(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        addresses: collections.abc.Iterable[builtins.str] | None = ...,
+        addresses: collections_abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["addresses", b"addresses"]) -> None: ...
 
@@ -107,7 +107,7 @@ class Orderers(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        consenter_mapping: collections.abc.Iterable[Global___Consenter] | None = ...,
+        consenter_mapping: collections_abc.Iterable[Global___Consenter] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["consenter_mapping", b"consenter_mapping"]) -> None: ...
 
@@ -156,7 +156,7 @@ class Capabilities(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        capabilities: collections.abc.Mapping[builtins.str, Global___Capability] | None = ...,
+        capabilities: collections_abc.Mapping[builtins.str, Global___Capability] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["capabilities", b"capabilities"]) -> None: ...
 

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.gossip.message_pb2
 import fabric_protos.msp.msp_config_pb2
 import fabric_protos.peer.proposal_response_pb2
@@ -53,7 +53,7 @@ class Request(google.protobuf.message.Message):
         self,
         *,
         authentication: Global___AuthInfo | None = ...,
-        queries: collections.abc.Iterable[Global___Query] | None = ...,
+        queries: collections_abc.Iterable[Global___Query] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["authentication", b"authentication"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["authentication", b"authentication", "queries", b"queries"]) -> None: ...
@@ -70,7 +70,7 @@ class Response(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        results: collections.abc.Iterable[Global___QueryResult] | None = ...,
+        results: collections_abc.Iterable[Global___QueryResult] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["results", b"results"]) -> None: ...
 
@@ -216,8 +216,8 @@ class ConfigResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        msps: collections.abc.Mapping[builtins.str, fabric_protos.msp.msp_config_pb2.FabricMSPConfig] | None = ...,
-        orderers: collections.abc.Mapping[builtins.str, Global___Endpoints] | None = ...,
+        msps: collections_abc.Mapping[builtins.str, fabric_protos.msp.msp_config_pb2.FabricMSPConfig] | None = ...,
+        orderers: collections_abc.Mapping[builtins.str, Global___Endpoints] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["msps", b"msps", "orderers", b"orderers"]) -> None: ...
 
@@ -268,7 +268,7 @@ class PeerMembershipResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        peers_by_org: collections.abc.Mapping[builtins.str, Global___Peers] | None = ...,
+        peers_by_org: collections_abc.Mapping[builtins.str, Global___Peers] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["peers_by_org", b"peers_by_org"]) -> None: ...
 
@@ -284,7 +284,7 @@ class ChaincodeQuery(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        interests: collections.abc.Iterable[fabric_protos.peer.proposal_response_pb2.ChaincodeInterest] | None = ...,
+        interests: collections_abc.Iterable[fabric_protos.peer.proposal_response_pb2.ChaincodeInterest] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["interests", b"interests"]) -> None: ...
 
@@ -300,7 +300,7 @@ class ChaincodeQueryResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        content: collections.abc.Iterable[Global___EndorsementDescriptor] | None = ...,
+        content: collections_abc.Iterable[Global___EndorsementDescriptor] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["content", b"content"]) -> None: ...
 
@@ -350,8 +350,8 @@ class EndorsementDescriptor(google.protobuf.message.Message):
         self,
         *,
         chaincode: builtins.str = ...,
-        endorsers_by_groups: collections.abc.Mapping[builtins.str, Global___Peers] | None = ...,
-        layouts: collections.abc.Iterable[Global___Layout] | None = ...,
+        endorsers_by_groups: collections_abc.Mapping[builtins.str, Global___Peers] | None = ...,
+        layouts: collections_abc.Iterable[Global___Layout] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["chaincode", b"chaincode", "endorsers_by_groups", b"endorsers_by_groups", "layouts", b"layouts"]) -> None: ...
 
@@ -383,7 +383,7 @@ class Layout(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        quantities_by_group: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        quantities_by_group: collections_abc.Mapping[builtins.str, builtins.int] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["quantities_by_group", b"quantities_by_group"]) -> None: ...
 
@@ -399,7 +399,7 @@ class Peers(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        peers: collections.abc.Iterable[Global___Peer] | None = ...,
+        peers: collections_abc.Iterable[Global___Peer] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["peers", b"peers"]) -> None: ...
 
@@ -454,7 +454,7 @@ class Endpoints(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        endpoint: collections.abc.Iterable[Global___Endpoint] | None = ...,
+        endpoint: collections_abc.Iterable[Global___Endpoint] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["endpoint", b"endpoint"]) -> None: ...
 

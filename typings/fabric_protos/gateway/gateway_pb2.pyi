@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.common.common_pb2
 import fabric_protos.orderer.ab_pb2
 import fabric_protos.peer.chaincode_event_pb2
@@ -44,7 +44,7 @@ class EndorseRequest(google.protobuf.message.Message):
         transaction_id: builtins.str = ...,
         channel_id: builtins.str = ...,
         proposed_transaction: fabric_protos.peer.proposal_pb2.SignedProposal | None = ...,
-        endorsing_organizations: collections.abc.Iterable[builtins.str] | None = ...,
+        endorsing_organizations: collections_abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["proposed_transaction", b"proposed_transaction"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["channel_id", b"channel_id", "endorsing_organizations", b"endorsing_organizations", "proposed_transaction", b"proposed_transaction", "transaction_id", b"transaction_id"]) -> None: ...
@@ -178,7 +178,7 @@ class EvaluateRequest(google.protobuf.message.Message):
         transaction_id: builtins.str = ...,
         channel_id: builtins.str = ...,
         proposed_transaction: fabric_protos.peer.proposal_pb2.SignedProposal | None = ...,
-        target_organizations: collections.abc.Iterable[builtins.str] | None = ...,
+        target_organizations: collections_abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["proposed_transaction", b"proposed_transaction"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["channel_id", b"channel_id", "proposed_transaction", b"proposed_transaction", "target_organizations", b"target_organizations", "transaction_id", b"transaction_id"]) -> None: ...
@@ -261,7 +261,7 @@ class ChaincodeEventsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        events: collections.abc.Iterable[fabric_protos.peer.chaincode_event_pb2.ChaincodeEvent] | None = ...,
+        events: collections_abc.Iterable[fabric_protos.peer.chaincode_event_pb2.ChaincodeEvent] | None = ...,
         block_number: builtins.int = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["block_number", b"block_number", "events", b"events"]) -> None: ...
@@ -306,7 +306,7 @@ class ProposedTransaction(google.protobuf.message.Message):
         *,
         transaction_id: builtins.str = ...,
         proposal: fabric_protos.peer.proposal_pb2.SignedProposal | None = ...,
-        endorsing_organizations: collections.abc.Iterable[builtins.str] | None = ...,
+        endorsing_organizations: collections_abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["proposal", b"proposal"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["endorsing_organizations", b"endorsing_organizations", "proposal", b"proposal", "transaction_id", b"transaction_id"]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import abc
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.gossip.message_pb2
 import grpc
 import grpc.aio
@@ -18,7 +18,7 @@ else:
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(collections_abc.AsyncIterator[_T], collections_abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -103,13 +103,13 @@ class GossipServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.gossip.message_pb2.Envelope],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.gossip.message_pb2.Envelope], collections.abc.AsyncIterator[fabric_protos.gossip.message_pb2.Envelope]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.gossip.message_pb2.Envelope], collections_abc.AsyncIterator[fabric_protos.gossip.message_pb2.Envelope]]: ...
 
     @abc.abstractmethod
     def Ping(
         self,
         request: fabric_protos.gossip.message_pb2.Empty,
         context: _ServicerContext,
-    ) -> typing.Union[fabric_protos.gossip.message_pb2.Empty, collections.abc.Awaitable[fabric_protos.gossip.message_pb2.Empty]]: ...
+    ) -> typing.Union[fabric_protos.gossip.message_pb2.Empty, collections_abc.Awaitable[fabric_protos.gossip.message_pb2.Empty]]: ...
 
 def add_GossipServicer_to_server(servicer: GossipServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

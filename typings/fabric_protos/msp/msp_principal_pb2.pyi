@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
@@ -152,7 +152,7 @@ class CombinedPrincipal(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        principals: collections.abc.Iterable[Global___MSPPrincipal] | None = ...,
+        principals: collections_abc.Iterable[Global___MSPPrincipal] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["principals", b"principals"]) -> None: ...
 

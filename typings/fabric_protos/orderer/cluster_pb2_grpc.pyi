@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import abc
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.orderer.cluster_pb2
 import grpc
 import grpc.aio
@@ -18,7 +18,7 @@ else:
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(collections_abc.AsyncIterator[_T], collections_abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -73,6 +73,6 @@ class ClusterServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.orderer.cluster_pb2.StepRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.orderer.cluster_pb2.StepResponse], collections.abc.AsyncIterator[fabric_protos.orderer.cluster_pb2.StepResponse]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.orderer.cluster_pb2.StepResponse], collections_abc.AsyncIterator[fabric_protos.orderer.cluster_pb2.StepResponse]]: ...
 
 def add_ClusterServicer_to_server(servicer: ClusterServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

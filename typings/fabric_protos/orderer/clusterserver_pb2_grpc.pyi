@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import abc
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.orderer.clusterserver_pb2
 import grpc
 import grpc.aio
@@ -18,7 +18,7 @@ else:
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(collections_abc.AsyncIterator[_T], collections_abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -73,6 +73,6 @@ class ClusterNodeServiceServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.orderer.clusterserver_pb2.ClusterNodeServiceStepRequest],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.orderer.clusterserver_pb2.ClusterNodeServiceStepResponse], collections.abc.AsyncIterator[fabric_protos.orderer.clusterserver_pb2.ClusterNodeServiceStepResponse]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.orderer.clusterserver_pb2.ClusterNodeServiceStepResponse], collections_abc.AsyncIterator[fabric_protos.orderer.clusterserver_pb2.ClusterNodeServiceStepResponse]]: ...
 
 def add_ClusterNodeServiceServicer_to_server(servicer: ClusterNodeServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.peer.chaincode_event_pb2
 import fabric_protos.peer.proposal_pb2
 import google.protobuf.descriptor
@@ -166,7 +166,7 @@ class GetStateMultiple(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        keys: collections.abc.Iterable[builtins.str] | None = ...,
+        keys: collections_abc.Iterable[builtins.str] | None = ...,
         collection: builtins.str = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["collection", b"collection", "keys", b"keys"]) -> None: ...
@@ -183,7 +183,7 @@ class GetStateMultipleResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        values: collections.abc.Iterable[builtins.bytes] | None = ...,
+        values: collections_abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
 
@@ -243,7 +243,7 @@ class WriteBatchState(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        rec: collections.abc.Iterable[Global___WriteRecord] | None = ...,
+        rec: collections_abc.Iterable[Global___WriteRecord] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["rec", b"rec"]) -> None: ...
 
@@ -472,7 +472,7 @@ class QueryResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        results: collections.abc.Iterable[Global___QueryResultBytes] | None = ...,
+        results: collections_abc.Iterable[Global___QueryResultBytes] | None = ...,
         has_more: builtins.bool = ...,
         id: builtins.str = ...,
         metadata: builtins.bytes = ...,
@@ -527,7 +527,7 @@ class StateMetadataResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        entries: collections.abc.Iterable[Global___StateMetadata] | None = ...,
+        entries: collections_abc.Iterable[Global___StateMetadata] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entries", b"entries"]) -> None: ...
 

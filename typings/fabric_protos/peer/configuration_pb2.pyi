@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -28,7 +28,7 @@ class AnchorPeers(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        anchor_peers: collections.abc.Iterable[Global___AnchorPeer] | None = ...,
+        anchor_peers: collections_abc.Iterable[Global___AnchorPeer] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["anchor_peers", b"anchor_peers"]) -> None: ...
 
@@ -95,7 +95,7 @@ class ACLs(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        acls: collections.abc.Mapping[builtins.str, Global___APIResource] | None = ...,
+        acls: collections_abc.Mapping[builtins.str, Global___APIResource] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["acls", b"acls"]) -> None: ...
 

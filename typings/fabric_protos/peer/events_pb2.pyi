@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.common.common_pb2
 import fabric_protos.ledger.rwset.rwset_pb2
 import fabric_protos.peer.chaincode_event_pb2
@@ -38,7 +38,7 @@ class FilteredBlock(google.protobuf.message.Message):
         *,
         channel_id: builtins.str = ...,
         number: builtins.int = ...,
-        filtered_transactions: collections.abc.Iterable[Global___FilteredTransaction] | None = ...,
+        filtered_transactions: collections_abc.Iterable[Global___FilteredTransaction] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["channel_id", b"channel_id", "filtered_transactions", b"filtered_transactions", "number", b"number"]) -> None: ...
 
@@ -81,7 +81,7 @@ class FilteredTransactionActions(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        chaincode_actions: collections.abc.Iterable[Global___FilteredChaincodeAction] | None = ...,
+        chaincode_actions: collections_abc.Iterable[Global___FilteredChaincodeAction] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["chaincode_actions", b"chaincode_actions"]) -> None: ...
 
@@ -136,7 +136,7 @@ class BlockAndPrivateData(google.protobuf.message.Message):
         self,
         *,
         block: fabric_protos.common.common_pb2.Block | None = ...,
-        private_data_map: collections.abc.Mapping[builtins.int, fabric_protos.ledger.rwset.rwset_pb2.TxPvtReadWriteSet] | None = ...,
+        private_data_map: collections_abc.Mapping[builtins.int, fabric_protos.ledger.rwset.rwset_pb2.TxPvtReadWriteSet] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["block", b"block"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["block", b"block", "private_data_map", b"private_data_map"]) -> None: ...

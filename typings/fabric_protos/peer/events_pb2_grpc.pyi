@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import abc
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.common.common_pb2
 import fabric_protos.peer.events_pb2
 import grpc
@@ -19,7 +19,7 @@ else:
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(collections_abc.AsyncIterator[_T], collections_abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
@@ -134,20 +134,20 @@ class DeliverServicer(metaclass=abc.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.common.common_pb2.Envelope],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections.abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections_abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
 
     @abc.abstractmethod
     def DeliverFiltered(
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.common.common_pb2.Envelope],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections.abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections_abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
 
     @abc.abstractmethod
     def DeliverWithPrivateData(
         self,
         request_iterator: _MaybeAsyncIterator[fabric_protos.common.common_pb2.Envelope],
         context: _ServicerContext,
-    ) -> typing.Union[collections.abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections.abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
+    ) -> typing.Union[collections_abc.Iterator[fabric_protos.peer.events_pb2.DeliverResponse], collections_abc.AsyncIterator[fabric_protos.peer.events_pb2.DeliverResponse]]: ...
 
 def add_DeliverServicer_to_server(servicer: DeliverServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -28,7 +28,7 @@ class ChaincodeQueryResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        chaincodes: collections.abc.Iterable[Global___ChaincodeInfo] | None = ...,
+        chaincodes: collections_abc.Iterable[Global___ChaincodeInfo] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["chaincodes", b"chaincodes"]) -> None: ...
 
@@ -77,7 +77,7 @@ class ChannelQueryResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        channels: collections.abc.Iterable[Global___ChannelInfo] | None = ...,
+        channels: collections_abc.Iterable[Global___ChannelInfo] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["channels", b"channels"]) -> None: ...
 

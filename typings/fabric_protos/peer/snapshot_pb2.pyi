@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.common.common_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -90,7 +90,7 @@ class QueryPendingSnapshotsResponse(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        block_numbers: collections.abc.Iterable[builtins.int] | None = ...,
+        block_numbers: collections_abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["block_numbers", b"block_numbers"]) -> None: ...
 

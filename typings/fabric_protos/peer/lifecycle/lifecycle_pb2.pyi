@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import fabric_protos.peer.collection_pb2
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
@@ -99,7 +99,7 @@ class QueryInstalledChaincodeResult(google.protobuf.message.Message):
         def __init__(
             self,
             *,
-            chaincodes: collections.abc.Iterable[Global___QueryInstalledChaincodeResult.Chaincode] | None = ...,
+            chaincodes: collections_abc.Iterable[Global___QueryInstalledChaincodeResult.Chaincode] | None = ...,
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["chaincodes", b"chaincodes"]) -> None: ...
 
@@ -131,7 +131,7 @@ class QueryInstalledChaincodeResult(google.protobuf.message.Message):
         *,
         package_id: builtins.str = ...,
         label: builtins.str = ...,
-        references: collections.abc.Mapping[builtins.str, Global___QueryInstalledChaincodeResult.References] | None = ...,
+        references: collections_abc.Mapping[builtins.str, Global___QueryInstalledChaincodeResult.References] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["label", b"label", "package_id", b"package_id", "references", b"references"]) -> None: ...
 
@@ -215,7 +215,7 @@ class QueryInstalledChaincodesResult(google.protobuf.message.Message):
             *,
             package_id: builtins.str = ...,
             label: builtins.str = ...,
-            references: collections.abc.Mapping[builtins.str, Global___QueryInstalledChaincodesResult.References] | None = ...,
+            references: collections_abc.Mapping[builtins.str, Global___QueryInstalledChaincodesResult.References] | None = ...,
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["label", b"label", "package_id", b"package_id", "references", b"references"]) -> None: ...
 
@@ -229,7 +229,7 @@ class QueryInstalledChaincodesResult(google.protobuf.message.Message):
         def __init__(
             self,
             *,
-            chaincodes: collections.abc.Iterable[Global___QueryInstalledChaincodesResult.Chaincode] | None = ...,
+            chaincodes: collections_abc.Iterable[Global___QueryInstalledChaincodesResult.Chaincode] | None = ...,
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["chaincodes", b"chaincodes"]) -> None: ...
 
@@ -255,7 +255,7 @@ class QueryInstalledChaincodesResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        installed_chaincodes: collections.abc.Iterable[Global___QueryInstalledChaincodesResult.InstalledChaincode] | None = ...,
+        installed_chaincodes: collections_abc.Iterable[Global___QueryInstalledChaincodesResult.InstalledChaincode] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["installed_chaincodes", b"installed_chaincodes"]) -> None: ...
 
@@ -472,7 +472,7 @@ class CheckCommitReadinessResult(google.protobuf.message.Message):
         def __init__(
             self,
             *,
-            items: collections.abc.Iterable[builtins.str] | None = ...,
+            items: collections_abc.Iterable[builtins.str] | None = ...,
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["items", b"items"]) -> None: ...
 
@@ -503,8 +503,8 @@ class CheckCommitReadinessResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        approvals: collections.abc.Mapping[builtins.str, builtins.bool] | None = ...,
-        mismatches: collections.abc.Mapping[builtins.str, Global___CheckCommitReadinessResult.Mismatches] | None = ...,
+        approvals: collections_abc.Mapping[builtins.str, builtins.bool] | None = ...,
+        mismatches: collections_abc.Mapping[builtins.str, Global___CheckCommitReadinessResult.Mismatches] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "mismatches", b"mismatches"]) -> None: ...
 
@@ -627,7 +627,7 @@ class QueryApprovedChaincodeDefinitionsResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        approved_chaincode_definitions: collections.abc.Iterable[Global___QueryApprovedChaincodeDefinitionsResult.ApprovedChaincodeDefinition] | None = ...,
+        approved_chaincode_definitions: collections_abc.Iterable[Global___QueryApprovedChaincodeDefinitionsResult.ApprovedChaincodeDefinition] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["approved_chaincode_definitions", b"approved_chaincode_definitions"]) -> None: ...
 
@@ -696,7 +696,7 @@ class QueryChaincodeDefinitionResult(google.protobuf.message.Message):
         validation_parameter: builtins.bytes = ...,
         collections: fabric_protos.peer.collection_pb2.CollectionConfigPackage | None = ...,
         init_required: builtins.bool = ...,
-        approvals: collections.abc.Mapping[builtins.str, builtins.bool] | None = ...,
+        approvals: collections_abc.Mapping[builtins.str, builtins.bool] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["collections", b"collections"]) -> builtins.bool: ...
     def ClearField(self, field_name: typing.Literal["approvals", b"approvals", "collections", b"collections", "endorsement_plugin", b"endorsement_plugin", "init_required", b"init_required", "sequence", b"sequence", "validation_parameter", b"validation_parameter", "validation_plugin", b"validation_plugin", "version", b"version"]) -> None: ...
@@ -759,7 +759,7 @@ class QueryChaincodeDefinitionsResult(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        chaincode_definitions: collections.abc.Iterable[Global___QueryChaincodeDefinitionsResult.ChaincodeDefinition] | None = ...,
+        chaincode_definitions: collections_abc.Iterable[Global___QueryChaincodeDefinitionsResult.ChaincodeDefinition] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["chaincode_definitions", b"chaincode_definitions"]) -> None: ...
 

@@ -4,7 +4,7 @@ isort:skip_file
 """
 
 import builtins
-import collections.abc
+import collections.abc as collections_abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
 import google.protobuf.message
@@ -37,10 +37,10 @@ class KVRWSet(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        reads: collections.abc.Iterable[Global___KVRead] | None = ...,
-        range_queries_info: collections.abc.Iterable[Global___RangeQueryInfo] | None = ...,
-        writes: collections.abc.Iterable[Global___KVWrite] | None = ...,
-        metadata_writes: collections.abc.Iterable[Global___KVMetadataWrite] | None = ...,
+        reads: collections_abc.Iterable[Global___KVRead] | None = ...,
+        range_queries_info: collections_abc.Iterable[Global___RangeQueryInfo] | None = ...,
+        writes: collections_abc.Iterable[Global___KVWrite] | None = ...,
+        metadata_writes: collections_abc.Iterable[Global___KVMetadataWrite] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["metadata_writes", b"metadata_writes", "range_queries_info", b"range_queries_info", "reads", b"reads", "writes", b"writes"]) -> None: ...
 
@@ -62,9 +62,9 @@ class HashedRWSet(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        hashed_reads: collections.abc.Iterable[Global___KVReadHash] | None = ...,
-        hashed_writes: collections.abc.Iterable[Global___KVWriteHash] | None = ...,
-        metadata_writes: collections.abc.Iterable[Global___KVMetadataWriteHash] | None = ...,
+        hashed_reads: collections_abc.Iterable[Global___KVReadHash] | None = ...,
+        hashed_writes: collections_abc.Iterable[Global___KVWriteHash] | None = ...,
+        metadata_writes: collections_abc.Iterable[Global___KVMetadataWriteHash] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["hashed_reads", b"hashed_reads", "hashed_writes", b"hashed_writes", "metadata_writes", b"metadata_writes"]) -> None: ...
 
@@ -124,7 +124,7 @@ class KVMetadataWrite(google.protobuf.message.Message):
         self,
         *,
         key: builtins.str = ...,
-        entries: collections.abc.Iterable[Global___KVMetadataEntry] | None = ...,
+        entries: collections_abc.Iterable[Global___KVMetadataEntry] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entries", b"entries", "key", b"key"]) -> None: ...
 
@@ -187,7 +187,7 @@ class KVMetadataWriteHash(google.protobuf.message.Message):
         self,
         *,
         key_hash: builtins.bytes = ...,
-        entries: collections.abc.Iterable[Global___KVMetadataEntry] | None = ...,
+        entries: collections_abc.Iterable[Global___KVMetadataEntry] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["entries", b"entries", "key_hash", b"key_hash"]) -> None: ...
 
@@ -270,7 +270,7 @@ class QueryReads(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        kv_reads: collections.abc.Iterable[Global___KVRead] | None = ...,
+        kv_reads: collections_abc.Iterable[Global___KVRead] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["kv_reads", b"kv_reads"]) -> None: ...
 
@@ -292,7 +292,7 @@ class QueryReadsMerkleSummary(google.protobuf.message.Message):
         *,
         max_degree: builtins.int = ...,
         max_level: builtins.int = ...,
-        max_level_hashes: collections.abc.Iterable[builtins.bytes] | None = ...,
+        max_level_hashes: collections_abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
     def ClearField(self, field_name: typing.Literal["max_degree", b"max_degree", "max_level", b"max_level", "max_level_hashes", b"max_level_hashes"]) -> None: ...
 

@@ -4,14 +4,14 @@ isort:skip_file
 """
 
 import abc
-import collections.abc
+import collections.abc as collections_abc
 import grpc
 import grpc.aio
 import typing
 
 _T = typing.TypeVar("_T")
 
-class _MaybeAsyncIterator(collections.abc.AsyncIterator[_T], collections.abc.Iterator[_T], metaclass=abc.ABCMeta): ...
+class _MaybeAsyncIterator(collections_abc.AsyncIterator[_T], collections_abc.Iterator[_T], metaclass=abc.ABCMeta): ...
 
 class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type: ignore[misc, type-arg]
     ...
