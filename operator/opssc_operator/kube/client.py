@@ -142,7 +142,7 @@ class KubeClient:
         Raises:
             TransientError: among others when the object has changed since.
         """
-        metadata = {"uid": involved.uid, "resourceVersion": resource_version, "finalizers": list(finalizers)}
+        metadata = {"resourceVersion": resource_version, "finalizers": list(finalizers)}
         request = Request("patch", resource_of(involved.kind), involved.namespace, involved.name)
         return await self._write(involved.kind, request, {"metadata": metadata}, involved.uid, _MERGE) is not None
 
