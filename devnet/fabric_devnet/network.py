@@ -174,7 +174,7 @@ class Network:
         return describe_network(self)
 
     async def _start_nodes(self) -> None:
-        await together([node.start() for node in (*self.orderers, *self.peers)])
+        await together([*(each.start() for each in self.orderers), *(each.start() for each in self.peers)])
         description = json.dumps(self.describe(), indent=2) + "\n"
         (self.spec.directory / DESCRIPTION_FILE).write_text(description, encoding="utf-8")
 

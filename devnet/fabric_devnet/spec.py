@@ -38,7 +38,7 @@ class NetworkSpec:
     """Size and channels of a network; everything it writes goes below `directory`.
 
     Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`.
-    `batch_timeout` is a Go duration. Raises SpecError when built with values no network can have.
+    `batch_timeout` is a Go duration; official binaries of the 2.5 line need `channel_capability` V2_0. Raises SpecError when built with values no network can have.
     """
 
     directory: Path
@@ -49,6 +49,7 @@ class NetworkSpec:
     backend: BackendName | Literal["embedded", "fabric"] = BackendName.EMBEDDED
     batch_timeout: str = "200ms"
     max_message_count: int = 500
+    channel_capability: str = "V3_0"
     ready_seconds: float = 60.0
 
     def __post_init__(self) -> None:

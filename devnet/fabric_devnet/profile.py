@@ -1,0 +1,62 @@
+"""The genesis block of a network's channel: members with anchor peers, Raft consenters, policies, batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fabric_admin import genesis
+from fabric_admin.clock import new_moment
+from fabric_admin.msp_directory import read_config
+
+if TYPE_CHECKING:
+    from fabric_protos.common import common_pb2
+
+    from fabric_devnet.plan import NetworkPlan, OrdererNode, OrganizationPlan
+    from fabric_devnet.spec import ChannelSpec
+
+# A single Raft node elects itself after ten ticks: half a second instead of five after a restart.
+_RAFT = genesis.RaftOptions(tick_interval="50ms")
+
+
+def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.Block:
+    """Build block 0 of `channel` from the plan's MSP directories; config groups are named `org1`, not `Org1MSP`."""
+    members = plan.spec.members(channel)
+    profile = genesis.Profile(
+        channel_id=channel.name,
+        organizations=tuple(_member(each) for each in plan.organizations if each.msp_id in members),
+        orderers=(_orderers(plan),),
+        consenters=tuple(_consenter(node) for node in plan.orderers),
+        batch=genesis.Batch(timeout=plan.spec.batch_timeout, max_message_count=plan.spec.max_message_count),
+        raft=_RAFT,
+        capabilities=genesis.Capabilities(channel=frozenset({plan.spec.channel_capability})),
+        lifecycle_endorsement=channel.lifecycle_endorsement,
+    )
+    moment = new_moment()
+    return genesis.build(profile, nonce=moment.nonce, unix_nanoseconds=moment.unix_nanoseconds)
+
+
+def _member(organization: OrganizationPlan) -> genesis.ApplicationOrganization:
+    return genesis.ApplicationOrganization(
+        name=organization.name,
+        msp=read_config(organization.directory / "msp", organization.msp_id),
+        anchor_peers=(_address(organization.peers[0].address),),
+    )
+
+
+def _orderers(plan: NetworkPlan) -> genesis.OrdererOrganization:
+    organization = plan.orderer_organization
+    return genesis.OrdererOrganization(
+        name="orderers",
+        msp=read_config(organization.directory / "msp", organization.msp_id),
+        endpoints=tuple(node.address for node in organization.orderers),
+    )
+
+
+def _consenter(node: OrdererNode) -> genesis.Consenter:
+    certificate = (node.directory / "tls" / "server.crt").read_bytes()
+    return genesis.Consenter(_address(node.address), certificate, certificate)
+
+
+def _address(text: str) -> genesis.Address:
+    host, _, port = text.rpartition(":")
+    return genesis.Address(host, int(port))
