@@ -38,7 +38,8 @@ class NetworkSpec:
     """Size and channels of a network; everything it writes goes below `directory`.
 
     Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`.
-    `batch_timeout` is a Go duration; official binaries of the 2.5 line need `channel_capability` V2_0. Raises SpecError when built with values no network can have.
+    `batch_timeout` is a Go duration; official binaries of the 2.5 line need `channel_capability` V2_0.
+    Raises SpecError when built with values no network can have.
     """
 
     directory: Path

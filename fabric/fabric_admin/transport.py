@@ -101,7 +101,7 @@ class Connection:
         await self.channel.close()
 
     async def ready(self, *, timeout_seconds: float = 10.0) -> None:
-        """Wait until connected; raises TransportError at the first failed attempt, DeadlineExceeded after the time."""
+        """Wait until connected; raises TransportError when an attempt made meanwhile fails, DeadlineExceeded."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._connected()
@@ -110,10 +110,14 @@ class Connection:
 
     async def _connected(self) -> None:
         state = self.channel.get_state(try_to_connect=True)
+        # An attempt that failed before this call says nothing about now: wait for the next one.
+        attempted = state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE
         while state is not grpc.ChannelConnectivity.READY:
-            if state in {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}:
+            failed = attempted and state is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+            if failed or state is grpc.ChannelConnectivity.SHUTDOWN:
                 raise TransportError(self.endpoint.address, "the connection could not be made")
             await self.channel.wait_for_state_change(state)
+            attempted = True
             state = self.channel.get_state(try_to_connect=True)
 
     @contextlib.contextmanager
