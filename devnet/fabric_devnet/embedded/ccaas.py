@@ -88,7 +88,8 @@ class ChaincodeStream:
 
     async def _read_all(self) -> None:
         try:
-            async for message in self._call:
+            # Registering has used read() on this call, and gRPC allows only one way of reading.
+            while isinstance(message := await self._call.read(), Kind):
                 if not self._receive(message):
                     _logger.warning("chaincode sent a message of an unexpected type", extra={"type": message.type})
                     return
