@@ -65,7 +65,6 @@ class Reason(StrEnum):
     AWAITING_INSTALL = "AwaitingInstall"
     AWAITING_ORGANIZATIONS = "AwaitingOrganizations"
     AWAITING_COMMIT = "AwaitingCommit"
-    AWAITING_INIT = "AwaitingInit"
     BOOTSTRAPPING = "Bootstrapping"
 
     # The organization: identities, peers, governance.
@@ -112,7 +111,6 @@ class Reason(StrEnum):
     DEFINITION_MISMATCH = "DefinitionMismatch"
     DISAGREED = "Disagreed"
     COMMIT_FAILED = "CommitFailed"
-    INIT_FAILED = "InitFailed"
 
     # The vote.
     CONTENT_HASH_REQUIRED = "ContentHashRequired"

@@ -33,6 +33,16 @@ def build_conditions(verdicts: Mapping[ConditionType, Verdict]) -> tuple[Conditi
     )
 
 
+def standing_verdicts(standing: Mapping[str, Any]) -> Mapping[ConditionType, Verdict]:
+    """The conditions of a status as it stands, but for those of another version's vocabulary."""
+    known_types, known_reasons = set(ConditionType), set(Reason)
+    return {
+        ConditionType(item["type"]): Verdict(item["status"], Reason(item["reason"]), item.get("message", ""))
+        for item in standing.get("conditions") or ()
+        if item.get("type") in known_types and item.get("reason") in known_reasons
+    }
+
+
 class Written(Protocol):
     """An object whose status is written: one of ours, readable or not."""
 

@@ -12,6 +12,7 @@ from opssc_operator.reconcile.reports import ReportBook, ReportReconciler
 from opssc_operator.reconcile.runner import Reconcilers
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
+from opssc_operator.reconcile.telling import Teller
 from opssc_operator.settings import Settings
 
 
@@ -20,7 +21,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     del settings  # Everything an organization needs is in its FabricOrganization.
     sessions = Sessions(store, queue)
     book = ReportBook()
-    proposals = ProposalReconciler(kube, store, sessions, queue, book, Gatherer(store))
+    proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, Gatherer(store))
     return Reconcilers(
         by_kind={
             KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),
