@@ -1,0 +1,1 @@
+"""The demo: several organizations turn one applied manifest into a committed, usable chaincode."""
