@@ -81,7 +81,7 @@ def parse_certificate(data: bytes) -> x509.Certificate:
         certificate.public_key()
         list(certificate.extensions)
         _names(certificate)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as exc:
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as exc:
         raise IdentityError(f"x509: malformed certificate: {exc}") from exc
     return certificate
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Function = Callable[[Sequence["Value"]], "Value"]
 
 MAX_DEPTH: Final = 64
+MAX_DIGITS: Final = 18
 MAX_CHARACTERS: Final = 1 << 20
 
 Value = object
@@ -234,6 +235,8 @@ class _Parser:
 
     def _number(self, token: _Token) -> int | float:
         digits = token.text.replace("_", "")
+        if len(digits) > MAX_DIGITS:
+            raise _error(self._text, token.position, "value out of range")
         return int(digits) if digits.isdecimal() else float(digits)
 
     def _string(self, token: _Token) -> str:
