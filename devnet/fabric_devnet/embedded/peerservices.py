@@ -74,14 +74,15 @@ class DeliverService(events_pb2_grpc.DeliverServicer):
                 yield events_pb2.DeliverResponse(status=item)
 
     async def DeliverWithPrivateData(  # noqa: N802 - the service's name for it
-        self,
-        request_iterator: AsyncIterator[common_pb2.Envelope],  # noqa: ARG002 - fixed signature
-        context: DeliverContext,
-    ) -> None:
+        self, request_iterator: AsyncIterator[common_pb2.Envelope], context: DeliverContext
+    ) -> AsyncIterator[events_pb2.DeliverResponse]:
         """Refuse: private data are not streamed by the embedded network."""
-        await context.abort(
-            grpc.StatusCode.UNIMPLEMENTED, "DeliverWithPrivateData is not supported by the embedded network"
-        )
+        async for envelope in request_iterator:
+            if envelope.payload:
+                await context.abort(
+                    grpc.StatusCode.UNIMPLEMENTED, "DeliverWithPrivateData is not supported by the embedded network"
+                )
+            yield events_pb2.DeliverResponse(status=common_pb2.Status.BAD_REQUEST)
 
 
 def _authorize(access: AccessControl, resource: str) -> Callable[[Source, SignedData], None]:
