@@ -46,10 +46,11 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Wakers:
-    """Whom blocks wake: one proposal, or everything that is carried out on a channel."""
+    """Whom blocks wake: one proposal, or everything carried out on a channel; a lost stream wakes the organization."""
 
     proposal: Callable[[ProposalRef], None]
     channel: Callable[[str], None]
+    interrupted: Callable[[], None]
 
 
 class OrganizationSession:
@@ -83,6 +84,7 @@ class OrganizationSession:
                     lambda block: int(block.header.number),
                     self._take_governance,
                     self._catch_up,
+                    self._wakers.interrupted,
                 ),
                 name=f"blocks of {channel}",
             )
@@ -98,6 +100,7 @@ class OrganizationSession:
                     lambda block: int(block.number),
                     self._take_filtered,
                     self._nothing_missed,
+                    self._wakers.interrupted,
                 ),
                 name=f"filtered blocks of {channel}",
             )

@@ -40,13 +40,17 @@ async def follow(
     number_of: Callable[[B], int],
     take: Callable[[B], None],
     resumed: Callable[[], Awaitable[None]],
+    interrupted: Callable[[], None],
 ) -> None:
-    """Feed every block to ``take`` for ever; ``resumed`` runs after each (re)connection, before its second block."""
+    """Feed every block to ``take`` for ever.
+
+    ``resumed`` runs after each (re)connection, before its second block; ``interrupted`` when a stream that ran broke.
+    """
     upcoming: Start = "newest"
     pause = FIRST_PAUSE_SECONDS
     while True:
+        fresh = True
         try:
-            fresh = True
             async for block in open_stream(upcoming):
                 take(block)
                 upcoming = number_of(block) + 1
@@ -59,6 +63,8 @@ async def follow(
         except OperatorError as exc:
             logger.info("catching up after a block stream failed", extra={"channel": channel, "cause": str(exc)[:200]})
             upcoming = "newest"
+        if not fresh:
+            interrupted()
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 

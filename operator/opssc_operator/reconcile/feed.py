@@ -1,7 +1,6 @@
 """Turns what the API server says into keys of the work queue, by way of the store.
 
-Our own status writes come back through the watch; they are recognized by what the API server answered to the write, so
-that they wake nobody.
+Our own status writes come back through the watch, before or after the answer to the write; they wake nobody.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.kube.status import changed
 from opssc_operator.observability.metrics import METRICS
 from opssc_operator.reconcile.keys import organization_key, proposal_key
 from opssc_operator.reconcile.store import Change
@@ -28,6 +28,7 @@ class Feed:
     def __init__(self, store: ObjectStore, enqueue: Callable[[Key], None]) -> None:
         self._store = store
         self._enqueue = enqueue
+        self._in_flight: dict[tuple[Kind, str, str], Mapping[str, Any]] = {}
 
     def saw(self, kind: Kind, event_type: str | None, body: Mapping[str, Any]) -> None:
         """Takes one watch event; `event_type` None is an object of the initial listing."""
@@ -36,7 +37,13 @@ class Feed:
         if event_type == "DELETED":
             self.gone(kind, metadata["namespace"], metadata["name"], metadata["uid"])
         else:
-            self._put(kind, body, worth=(Change.CONTENT, Change.STATUS))
+            written = self._in_flight.get((kind, metadata["namespace"], metadata["name"]))
+            is_own = written is not None and not changed(body.get("status") or {}, written)
+            self._put(kind, body, worth=(Change.CONTENT,) if is_own else (Change.CONTENT, Change.STATUS))
+
+    def writing(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """Takes note of an own status write whose answer is still to come."""
+        self._in_flight[kind, namespace, name] = status
 
     def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
         """Takes the answer to an own write; a change of content in it is somebody else's and news.
@@ -44,12 +51,14 @@ class Feed:
         An object the store does not know is left to the watch: it may be gone again already.
         """
         metadata = body["metadata"]
+        self._in_flight.pop((kind, metadata["namespace"], metadata["name"]), None)
         known = self._store.get(kind, metadata["namespace"], metadata["name"])
         if known is not None and known.metadata.uid == metadata["uid"]:
             self._put(kind, body, worth=(Change.CONTENT,))
 
     def gone(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Forgets the object with this `uid`."""
+        self._in_flight.pop((kind, namespace, name), None)
         known = self._store.get(kind, namespace, name)
         before = self._concerned(known, namespace)
         if self._store.remove(kind, namespace, name, uid) is None:

@@ -148,9 +148,9 @@ class Gatherer:
             + [report.time for report in facts.reports]
             + ([facts.closing.time] if facts.closing else [])
         )
-        if ended and datetime.now(UTC) - last > spec.mirror.retention:
+        if ended(tally) and datetime.now(UTC) - last > spec.mirror.retention:
             return False
-        return ended or objects.mirror is not None or self._room(organization, ref)
+        return ended(tally) or objects.mirror is not None or self._room(organization, ref)
 
     def _room(self, organization: FabricOrganization, ref: ProposalRef) -> bool:
         """Whether another open proposal of this creator may be mirrored."""
@@ -160,6 +160,11 @@ class Gatherer:
             if known.metadata.mirrored and known.spec.creator == ref.creator and known.status.get("phase") not in ENDED
         )
         return sum(1 for _ in mirrored) < MIRROR_LIMIT
+
+
+def ended(tally: Tally) -> bool:
+    """Whether a proposal is over: completed, rejected or closed."""
+    return tally.completed or (tally.final and not tally.accepted)
 
 
 async def _plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -18,6 +19,7 @@ from opssc_operator.domain.deployment import Committed, DeploymentDecision, Targ
 from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.gathering import MIRROR_LIMIT, ended
 
 ROUNDS: Final = 6
 """More steps than a bootstrap has (install, approve, commit, read back), so that it ends in one reconcile if it can."""
@@ -55,7 +57,7 @@ class Governance:
             return GovernanceLook(weak, GovernanceStatus())
         version = await session.contract.fetch_version()
         session.follow_governance()
-        message = f"{name} {version} on channel {channel}"
+        message = f"{name} {version} on channel {channel}{_crowd_note(session)}"
         return GovernanceLook(yes(Reason.CONTRACT_COMMITTED, message), _status(session, version))
 
     async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:
@@ -108,6 +110,15 @@ PLAIN: Final = frozenset(
     {Reason.INSTALL_FAILED, Reason.EXTERNAL_BUILDER_MISSING, Reason.PEER_UNREACHABLE, Reason.NO_PEERS}
 )
 """Reasons that say more than Bootstrapping does."""
+
+
+def _crowd_note(session: OrganizationSession) -> str:
+    """Say whose open proposals are too many to be mirrored."""
+    now = datetime.now(UTC)
+    waiting = (facts for facts in session.view.all() if not ended(derive(facts, now)))
+    counts = Counter(facts.proposal.creator.msp_id for facts in waiting)
+    crowded = sorted(creator for creator, count in counts.items() if count > MIRROR_LIMIT)
+    return f"; only {MIRROR_LIMIT} open proposals of {', '.join(crowded)} are mirrored" if crowded else ""
 
 
 def _status(session: OrganizationSession, version: str) -> GovernanceStatus:

@@ -45,6 +45,7 @@ class Sessions:
             Wakers(
                 proposal=lambda ref: self._wake_proposal(namespace, ref),
                 channel=lambda channel: self._wake_channel(namespace, channel),
+                interrupted=lambda: self._wake_organization(namespace, 0.0),
             ),
         )
         self._open[namespace] = session
@@ -92,9 +93,12 @@ class Sessions:
 
     def _wake_proposal(self, namespace: str, ref: ProposalRef) -> None:
         self._queue.add(proposal_key(namespace, str(ref)))
+        self._wake_organization(namespace, STATUS_SECONDS)
+
+    def _wake_organization(self, namespace: str, seconds: float) -> None:
         organization = self._store.organization(namespace)
         if organization is not None:
-            self._queue.add_after(organization_key(namespace, organization.metadata.name), STATUS_SECONDS)
+            self._queue.add_after(organization_key(namespace, organization.metadata.name), seconds)
 
     def _wake_channel(self, namespace: str, channel: str) -> None:
         for key in self._executing.get((namespace, channel), ()):
