@@ -7,9 +7,11 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from fabric_protos.msp import identities_pb2
+
+from opssc_chaincode.shim.server import TLS
 
 _KEY = ec.generate_private_key(ec.SECP256R1())
 _ATTRIBUTES = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
@@ -50,3 +52,22 @@ def admin(msp_id: str) -> bytes:
 
 def client(msp_id: str) -> bytes:
     return creator(msp_id, "client")
+
+
+def server_tls() -> TLS:
+    """A self-signed certificate for localhost, its own CA."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    pem = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(_KEY.public_key())
+        .serial_number(2)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(_KEY, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+    )
+    return TLS(pem, _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
