@@ -81,10 +81,10 @@ class OrganizationSession:
                 follow(
                     channel,
                     full_blocks(self.peers, channel),
-                    lambda block: int(block.header.number),
-                    self._take_governance,
-                    self._catch_up,
-                    self._wakers.interrupted,
+                    number_of=lambda block: int(block.header.number),
+                    take=self._take_governance,
+                    resumed=self._catch_up,
+                    interrupted=self._wakers.interrupted,
                 ),
                 name=f"blocks of {channel}",
             )
@@ -97,10 +97,10 @@ class OrganizationSession:
                 follow(
                     channel,
                     filtered_blocks(self.peers, channel),
-                    lambda block: int(block.number),
-                    self._take_filtered,
-                    self._nothing_missed,
-                    self._wakers.interrupted,
+                    number_of=lambda block: int(block.number),
+                    take=self._take_filtered,
+                    resumed=self._nothing_missed,
+                    interrupted=self._wakers.interrupted,
                 ),
                 name=f"filtered blocks of {channel}",
             )

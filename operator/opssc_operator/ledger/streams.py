@@ -37,6 +37,7 @@ class OpenStream(Protocol[B_co]):
 async def follow(
     channel: str,
     open_stream: OpenStream[B],
+    *,
     number_of: Callable[[B], int],
     take: Callable[[B], None],
     resumed: Callable[[], Awaitable[None]],

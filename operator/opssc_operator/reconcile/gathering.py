@@ -141,7 +141,6 @@ class Gatherer:
             return False
         if not isinstance(facts.proposal.content, ChaincodeContent):
             return False
-        ended = (tally.final and not tally.accepted) or tally.completed
         last = max(
             [facts.proposal.created_time]
             + [vote.time for vote in facts.votes]

@@ -115,8 +115,8 @@ PLAIN: Final = frozenset(
 def _crowd_note(session: OrganizationSession) -> str:
     """Say whose open proposals are too many to be mirrored."""
     now = datetime.now(UTC)
-    waiting = (facts for facts in session.view.all() if not ended(derive(facts, now)))
-    counts = Counter(facts.proposal.creator.msp_id for facts in waiting)
+    waiting = (facts.proposal.creator.msp_id for facts in session.view.all() if not ended(derive(facts, now)))
+    counts = Counter(creator for creator in waiting if creator != session.msp_id)
     crowded = sorted(creator for creator, count in counts.items() if count > MIRROR_LIMIT)
     return f"; only {MIRROR_LIMIT} open proposals of {', '.join(crowded)} are mirrored" if crowded else ""
 
