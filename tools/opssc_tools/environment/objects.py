@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 RETRY_SECONDS: Final = 0.2
+FIRST_LIST_SECONDS: Final = 20.0
 _LINE_LIMIT: Final = 4 * 1024 * 1024
 
 
@@ -61,7 +62,7 @@ class Objects:
         )
         async with session:
             objects = cls(access.server, namespace, session)
-            versions = {kind: await objects._list(kind) for kind in Kind}
+            versions = {kind: await objects._first_list(kind) for kind in Kind}
             # No TaskGroup: the block may be left by another task than the one that entered it.
             running = [asyncio.create_task(objects._follow(kind, versions[kind])) for kind in Kind]
             try:
@@ -107,6 +108,17 @@ class Objects:
 
     def _collection(self, kind: Kind) -> str:
         return f"{self._url}/apis/{API_VERSION}/namespaces/{self._namespace}/{kind.plural}"
+
+    async def _first_list(self, kind: Kind) -> str:
+        """List a kind whose CRD may be so new that its storage is still being made."""
+        deadline = asyncio.get_running_loop().time() + FIRST_LIST_SECONDS
+        while True:
+            try:
+                return await self._list(kind)
+            except ClusterError:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _list(self, kind: Kind) -> str:
         async with self._session.get(self._collection(kind)) as response:
