@@ -68,7 +68,7 @@ async def test_an_optional_field_of_a_proposal_cannot_be_changed_removed_or_set_
         ("spec.channel", "otherchannel"),
         ("spec.chaincode.version", "9.9"),
         ("spec.chaincode.sequence", 7),
-        ("spec.chaincode.init", None),
+        ("spec.chaincode.initRequired", True),
         ("spec.package.ccaas.label", "other-0123456789ab"),
         ("spec.package.ccaas.connection.dialTimeout", "3s"),
         ("spec.package.ccaas.indexes", None),

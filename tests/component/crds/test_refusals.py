@@ -60,6 +60,10 @@ COLLECTION = "must be a collection name: letters, digits, dashes and underscores
 COUNTS = "collections[].maxPeerCount cannot be less than requiredPeerCount"
 ONE_POLICY = "set exactly one of signature and channelPolicy"
 INIT = "chaincode.init is called only when chaincode.initRequired is true"
+NO_INIT = (
+    "chaincode.init is not available in this version: leave it out and call the initialization yourself after the "
+    "commit"
+)
 SYSTEM = "chaincode.name is the name of a system chaincode; choose another one"
 DEPLOY = (
     "server.deploy: true is not available in this version: run the chaincode server yourself and leave deploy false"
@@ -91,7 +95,13 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("a system chaincode", K8S, {"spec.chaincode.name": "lscc"}, SYSTEM),
     ("a version with a space", K8S, {"spec.chaincode.version": "1 0"}, VERSION),
     ("sequence zero", K8S, {"spec.chaincode.sequence": 0}, "should be greater than or equal to 1"),
-    ("a call nobody makes", PROPOSAL, {"spec.chaincode.initRequired": False}, INIT),
+    ("an initialization that nobody asks for", K8S, {"spec.chaincode.init": {"function": "Init"}}, INIT),
+    (
+        "an initialization by the operator",
+        K8S,
+        {"spec.chaincode.initRequired": True, "spec.chaincode.init": {"function": "Init"}},
+        NO_INIT,
+    ),
     ("an endorsement plugin path", K8S, {"spec.chaincode.endorsementPlugin": "/escc"}, PLUGIN),
     ("no endorsement policy in it", K8S, {"spec.endorsementPolicy": {}}, ONE_POLICY),
     ("two endorsement policies", K8S, {"spec.endorsementPolicy.signature": "OR('A.peer')"}, ONE_POLICY),

@@ -269,6 +269,8 @@ async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -
     changes = {"metadata.name": mirror_name(ref), "spec.proposalID": ref.id, "spec.creator": ref.creator}
     mirror = api.sample("chaincodeproposal-collections.yaml", changes)
     mirror["metadata"]["labels"] = {ORIGIN_LABEL: MIRRORED}
+    # What a manifest may not ask of this version, a proposal on the ledger may say.
+    mirror["spec"]["chaincode"] |= {"initRequired": True, "init": {"function": "Init", "args": ["1"]}}
 
     await api.run("create", "-f", "-", manifest=mirror)
 
