@@ -29,8 +29,12 @@ class Witness:
     """Remembers what the client said about its writes."""
 
     def __init__(self) -> None:
+        self.begun: list[str] = []
         self.written: list[str] = []
         self.lost: list[str] = []
+
+    def writing(self, _kind: Kind, _namespace: str, name: str, _status: Mapping[str, Any]) -> None:
+        self.begun.append(name)
 
     def wrote(self, _kind: Kind, body: Mapping[str, Any]) -> None:
         self.written.append(body["metadata"]["name"])
@@ -128,7 +132,7 @@ async def test_another_object_of_the_same_name_is_not_taken_for_the_one_that_was
         await client.set_finalizers(before, "1", ["opssc.dev/withdraw"])
 
     assert await client.apply_status(PROPOSAL, NAMESPACE, "replaced", before.uid, STATUS) is False
-    assert (witness.written, witness.lost) == ([], ["replaced"])
+    assert (witness.begun, witness.written, witness.lost) == (["replaced"], [], ["replaced"])
     assert "finalizers" not in (await read(kubernetes, "ccp", "replaced"))["metadata"]
 
 

@@ -40,7 +40,11 @@ _MERGE: Final = _Patch("application/merge-patch+json", {"fieldManager": FIELD_MA
 
 
 class WriteObserver(Protocol):
-    """Is told what the API server answered to a write, before the watch says the same."""
+    """Is told of own writes, which the watch will report too: before the answer or after it."""
+
+    def writing(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """The object is about to get this `status`."""
+        ...
 
     def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
         """`body` is the object as it is after our own write."""
@@ -70,6 +74,9 @@ class Listing:
 
 
 class _Nobody:
+    def writing(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        pass
+
     def wrote(self, kind: Kind, body: Mapping[str, Any]) -> None:
         pass
 
@@ -114,6 +121,7 @@ class KubeClient:
         A field left out is removed if this operator set it before. Forced: nobody else has a say in status.
         """
         request = Request("patch", resource_of(kind), namespace, name, "status")
+        self._observer.writing(kind, namespace, name, status)
         manifest = {**_identity(kind, namespace, name, uid), "status": dict(status)}
         return await self._write(kind, request, manifest, uid, _APPLY) is not None
 

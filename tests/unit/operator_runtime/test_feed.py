@@ -64,6 +64,26 @@ def test_the_echo_of_an_own_status_write_wakes_nobody(setup: Setup, manifests: M
     assert known.status == {"observedGeneration": 1}
 
 
+def test_an_echo_that_overtakes_the_answer_wakes_nobody_either(setup: Setup, manifests: Manifests) -> None:
+    body = changed(manifests.proposal("basic"), "2", status={"observedGeneration": 1})
+
+    setup.feed.writing(Kind.CHAINCODE_PROPOSAL, "org1", "basic", {"observedGeneration": 1})
+    setup.feed.saw(Kind.CHAINCODE_PROPOSAL, "MODIFIED", body)
+    setup.feed.wrote(Kind.CHAINCODE_PROPOSAL, body)
+
+    assert setup.woken() == []
+    assert setup.store.proposals_all("org1")[0].status == {"observedGeneration": 1}
+
+
+def test_a_foreign_status_that_comes_during_an_own_write_wakes_the_proposal(setup: Setup, manifests: Manifests) -> None:
+    setup.feed.writing(Kind.CHAINCODE_PROPOSAL, "org1", "basic", {"observedGeneration": 1})
+
+    body = changed(manifests.proposal("basic"), "2", status={"observedGeneration": 9})
+    setup.feed.saw(Kind.CHAINCODE_PROPOSAL, "MODIFIED", body)
+
+    assert setup.woken() == [proposal_key("org1", "Org1MSP/basic")]
+
+
 def test_the_late_echo_of_an_earlier_own_write_neither_wakes_nor_turns_back_time(
     setup: Setup, manifests: Manifests
 ) -> None:
