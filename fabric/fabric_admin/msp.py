@@ -1,36 +1,35 @@
 """Membership service providers: which certificates belong to an organization, and in which role.
 
-Follows ``fabric: msp/mspimpl.go``, ``mspimplsetup.go`` and ``mspimplvalidate.go`` of 3.1.5; ``certificates`` builds
-the chains, ``principals`` decides roles. No clock is read: Fabric does not look at expiry here.
+Follows ``fabric: msp/mspimpl.go``, ``mspimplsetup.go`` and ``mspimplvalidate.go`` of 3.1.5; ``trust`` holds the
+authorities, ``principals`` decides roles. No clock is read: Fabric does not look at expiry here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from fabric_protos.msp import identities_pb2, msp_config_pb2
+from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 
 from fabric_admin import certificates, msp_directory, principals
-from fabric_admin.certificates import Chain, Pool
 from fabric_admin.errors import IdentityError
 from fabric_admin.identity import verify_signature
 from fabric_admin.principals import Role
+from fabric_admin.trust import Authorities, certifiers_identifier
 from fabric_admin.wire import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from fabric_protos.msp import msp_principal_pb2
+    from cryptography import x509
 
 _CACHED_IDENTITIES: Final = 512
+_CACHED_VERDICTS: Final = 4096
 
 
 class MSPVersion(IntEnum):
@@ -59,7 +58,7 @@ class Identity:
     """A certificate of an organization, in the form (low-S) in which Fabric compares and hashes it."""
 
     msp_id: str
-    certificate: x509.Certificate
+    certificate: x509.Certificate = field(compare=False)
     identifier: str
     """Hex SHA-256 of the certificate's DER: equal for the same certificate in any encoding."""
 
@@ -81,8 +80,10 @@ class MSP:
         self._definition = definition
         self.msp_id = definition.name
         self.version = version
-        self._chain_of = lru_cache(maxsize=_CACHED_IDENTITIES)(self._find_chain)
-        self._validated = lru_cache(maxsize=_CACHED_IDENTITIES)(self._validate)
+        self._authorities = Authorities(definition)
+        self._units_of = lru_cache(maxsize=_CACHED_IDENTITIES)(self._find_organizational_units)
+        self._invalidity = lru_cache(maxsize=_CACHED_IDENTITIES)(self._find_invalidity)
+        self._dissatisfaction = lru_cache(maxsize=_CACHED_VERDICTS)(self._find_dissatisfaction)
         self._deserialized = lru_cache(maxsize=_CACHED_IDENTITIES)(self._identity_from_pem)
         self._set_up()
 
@@ -123,11 +124,15 @@ class MSP:
 
     def validate(self, identity: Identity) -> None:
         """Check that the identity is a valid member of this MSP; raises IdentityError with Fabric's reason."""
-        self._validated(identity)
+        reason = self._invalidity(identity)
+        if reason is not None:
+            raise IdentityError(reason)
 
     def satisfies(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
         """Check the identity against a principal; raises IdentityError with Fabric's reason."""
-        principals.check(self, identity, principal)
+        reason = self._dissatisfaction(identity, principal.principal_classification, principal.principal)
+        if reason is not None:
+            raise IdentityError(reason)
 
     def roles(self, identity: Identity) -> frozenset[Role]:
         """Return every role this identity satisfies; empty for an invalid one."""
@@ -151,8 +156,11 @@ class MSP:
 
     def organizational_units(self, identity: Identity) -> tuple[OrganizationalUnit, ...]:
         """Return the identity's OUs in certificate order; empty when its chain cannot be built."""
+        return self._units_of(identity)
+
+    def _find_organizational_units(self, identity: Identity) -> tuple[OrganizationalUnit, ...]:
         try:
-            certifiers = _certifiers_identifier(self._identity_chain(identity)[1:])
+            certifiers = certifiers_identifier(self._authorities.chain_of(identity.certificate)[1:])
         except IdentityError:
             return ()
         return tuple(
@@ -161,44 +169,13 @@ class MSP:
 
     def _set_up(self) -> None:
         definition = self._definition
-        if not definition.root_certs:
-            raise IdentityError("expected at least one CA certificate")
-        roots, intermediates = _load_pem(definition.root_certs), _load_pem(definition.intermediate_certs)
-        self._pool = Pool(roots, intermediates)
-        self._pool = Pool(tuple(map(self._sanitized, roots)), tuple(map(self._sanitized, intermediates)))
-        self._revocation_lists = tuple(map(_load_crl, definition.revocation_list))
-        self._internal_nodes: frozenset[x509.Certificate] = frozenset()
-        self._check_authorities(self._pool)
-        self._internal_nodes = frozenset(
-            node for each in self._pool.intermediates for node in self._pool.unique_chain(each)[1:]
-        )
-        tls = Pool(_load_pem(definition.tls_root_certs), _load_pem(definition.tls_intermediate_certs))
-        self._check_authorities(tls)
         self._listed_ous = tuple(
-            OrganizationalUnit(entry.organizational_unit_identifier, self._certifiers_of(entry.certificate))
+            OrganizationalUnit(entry.organizational_unit_identifier, self._authorities.certifiers_of(entry.certificate))
             for entry in definition.organizational_unit_identifiers
         )
         self._role_ous = self._read_role_ous()
         self._admins = tuple(self._identity_from_pem(pem) for pem in definition.admins)
         self._check_admins()
-
-    def _check_authorities(self, pool: Pool) -> None:
-        for certificate in (*pool.roots, *pool.intermediates):
-            if not certificates.is_ca(certificate):
-                raise IdentityError(
-                    f"CA Certificate did not have the CA attribute, (SN: {certificate.serial_number:x})"
-                )
-            if certificates.subject_key_identifier(certificate) is None:
-                raise IdentityError(
-                    f"CA Certificate problem with Subject Key Identifier extension, (SN: {certificate.serial_number:x})"
-                )
-            prefix = f"CA Certificate is not valid, (SN: {certificate.serial_number}): "
-            try:
-                chain = pool.unique_chain(certificate)
-            except IdentityError as exc:
-                raise IdentityError(f"{prefix}could not obtain certification chain: {exc}") from exc
-            if len(chain) > 1 and self._is_revoked(chain):
-                raise IdentityError(f"{prefix}The certificate has been revoked")
 
     def _read_role_ous(self) -> Mapping[Role, OrganizationalUnit]:
         node_ous = self._definition.fabric_node_ous
@@ -210,7 +187,7 @@ class MSP:
         return {
             role: OrganizationalUnit(
                 entry.organizational_unit_identifier,
-                self._certifiers_of(entry.certificate) if entry.certificate else b"",
+                self._authorities.certifiers_of(entry.certificate) if entry.certificate else b"",
             )
             for role, entry in entries.items()
             if entry.organizational_unit_identifier
@@ -235,34 +212,6 @@ class MSP:
             if len(problems) > 1:
                 raise IdentityError(f"admin {index} is invalid [{','.join(problems)}]")
 
-    def _certifiers_of(self, pem: bytes) -> bytes:
-        """Return the certifiers identifier of the CA certificate an OU entry pins."""
-        certificate = self._sanitized(_load_pem([pem])[0])
-        if certificate in self._pool.roots:
-            return _certifiers_identifier((certificate,))
-        if certificate not in self._pool.intermediates:
-            raise IdentityError(
-                f"Failed adding OU. Certificate [{certificates.subject_text(certificate)}] "
-                "not in root or intermediate certs."
-            )
-        chain = self._pool.unique_chain(certificate)
-        self._require_tree_leaf(chain[0], certificate)
-        return _certifiers_identifier(chain)
-
-    def _sanitized(self, certificate: x509.Certificate) -> x509.Certificate:
-        """Return the certificate in low-S form; an ECDSA-signed one must chain to this MSP to get it."""
-        if not certificates.is_ecdsa_signed(certificate):
-            return certificate
-        if certificates.signed_itself(certificate):
-            return certificates.low_s_certificate(certificate, certificate)
-        chain = self._pool.unique_chain(certificate)
-        if len(chain) > 1:
-            return certificates.low_s_certificate(certificate, chain[1])
-        raise IdentityError(
-            "failed to traverse certificate verification chain for leaf or intermediate certificate, "
-            f"with subject {certificates.subject_text(certificate)}"
-        )
-
     def _identity_from_pem(self, pem: bytes) -> Identity:
         der = certificates.decode_pem(pem)
         if der is None:
@@ -271,17 +220,34 @@ class MSP:
             certificate = certificates.parse_certificate(der)
         except IdentityError as exc:
             raise IdentityError(f"parseCertificate failed: {exc}") from exc
-        certificate = self._sanitized(certificate)
+        certificate = self._authorities.sanitized(certificate)
         identifier = hashlib.sha256(certificates.certificate_der(certificate)).hexdigest()
         return Identity(self.msp_id, certificate, identifier)
+
+    def _find_dissatisfaction(
+        self, identity: Identity, kind: msp_principal_pb2.MSPPrincipal.Classification.ValueType, content: bytes
+    ) -> str | None:
+        principal = msp_principal_pb2.MSPPrincipal(principal_classification=kind, principal=content)
+        try:
+            principals.check(self, identity, principal)
+        except IdentityError as exc:
+            return str(exc)
+        return None
+
+    def _find_invalidity(self, identity: Identity) -> str | None:
+        try:
+            self._validate(identity)
+        except IdentityError as exc:
+            return str(exc)
+        return None
 
     def _validate(self, identity: Identity) -> None:
         self._check_key_algorithm(identity)
         try:
-            chain = self._identity_chain(identity)
+            chain = self._authorities.chain_of(identity.certificate)
         except IdentityError as exc:
             raise IdentityError(f"could not obtain certification chain: {exc}") from exc
-        if self._is_revoked(chain):
+        if self._authorities.is_revoked(chain):
             raise IdentityError(
                 "could not validate identity against certification chain: The certificate has been revoked"
             )
@@ -299,48 +265,6 @@ class MSP:
             return
         name = "Ed25519" if is_ed25519 else "RSA" if isinstance(key, rsa.RSAPublicKey) else type(key).__name__
         raise IdentityError(f"could not validate identity's public key algorithm: {name} is not supported")
-
-    def _identity_chain(self, identity: Identity) -> Chain:
-        return self._chain_of(identity.certificate)
-
-    def _find_chain(self, certificate: x509.Certificate) -> Chain:
-        if certificates.is_ca(certificate):
-            raise IdentityError(
-                "An X509 certificate with Basic Constraint: Certificate Authority equals true "
-                "cannot be used as an identity"
-            )
-        try:
-            chain = self._pool.unique_chain(certificate)
-        except IdentityError as exc:
-            raise IdentityError(f"failed getting validation chain: {exc}") from exc
-        if len(chain) < 2:  # noqa: PLR2004 - the identity and whoever issued it
-            raise IdentityError(f"expected a chain of length at least 2, got {len(chain)}")
-        self._require_tree_leaf(chain[1], certificate)
-        return chain
-
-    def _require_tree_leaf(self, issuer: x509.Certificate, certificate: x509.Certificate) -> None:
-        if issuer in self._internal_nodes:
-            raise IdentityError(
-                "invalid validation chain. Parent certificate should be a leaf of the certification tree "
-                f"[{certificates.subject_text(certificate)}]"
-            )
-
-    def _is_revoked(self, chain: Chain) -> bool:
-        """Whether a CRL signed by the issuer lists the first certificate; its dates do not matter to Fabric."""
-        certificate, issuer = chain[0], chain[1]
-        issuer_key_id = certificates.subject_key_identifier(issuer)
-        for revocation_list in self._revocation_lists:
-            try:
-                authority = revocation_list.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value
-            except x509.ExtensionNotFound:
-                raise IdentityError("could not obtain Authority Key Identifier for crl") from None
-            if authority.key_identifier != issuer_key_id:
-                continue
-            if revocation_list.get_revoked_certificate_by_serial_number(certificate.serial_number) is None:
-                continue
-            if _signed_by(revocation_list, issuer):
-                return True
-        return False
 
     def _check_organizational_units(self, identity: Identity) -> None:
         units = self.organizational_units(identity)
@@ -404,40 +328,3 @@ class MSPManager:
     def satisfies(self, identity: Identity, principal: msp_principal_pb2.MSPPrincipal) -> None:
         """Check the identity against a principal; raises IdentityError."""
         self.get(identity.msp_id).satisfies(identity, principal)
-
-
-def _load_pem(pems: Sequence[bytes]) -> tuple[x509.Certificate, ...]:
-    return tuple(map(_load_one, pems))
-
-
-def _load_one(pem: bytes) -> x509.Certificate:
-    der = certificates.decode_pem(pem)
-    if der is None:
-        raise IdentityError("getCertFromPem error: could not decode pem bytes")
-    try:
-        return certificates.parse_certificate(der)
-    except IdentityError as exc:
-        raise IdentityError(f"getCertFromPem error: failed to parse x509 cert: {exc}") from exc
-
-
-def _load_crl(data: bytes) -> x509.CertificateRevocationList:
-    try:
-        loaded = x509.load_der_x509_crl(certificates.decode_pem(data) or data)
-        list(loaded.extensions)
-    except (ValueError, TypeError, x509.DuplicateExtension) as exc:
-        raise IdentityError(f"could not parse RevocationList: {exc}") from exc
-    return loaded
-
-
-def _signed_by(revocation_list: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-    key = issuer.public_key()
-    if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
-        return False
-    try:
-        return revocation_list.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-
-
-def _certifiers_identifier(chain: Chain) -> bytes:
-    return hashlib.sha256(b"".join(map(certificates.certificate_der, chain))).digest()
