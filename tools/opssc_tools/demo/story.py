@@ -113,8 +113,6 @@ async def _vote(consortium: Consortium, screen: Screen, ref: ProposalRef) -> flo
     last = time.monotonic()
     for number, member in enumerate(consortium.members[1:], start=1):
         name = object_name(ref, member)
-        if is_true(member.objects.get(Kind.CHAINCODE_PROPOSAL, name), ConditionType.ACCEPTED):
-            break
         await _until_older(member, name)
         await member.kubectl("apply", "--filename", str(manifests.SAMPLES / VOTE_SAMPLE))
         last = time.monotonic()
@@ -122,7 +120,11 @@ async def _vote(consortium: Consortium, screen: Screen, ref: ProposalRef) -> flo
         vote = manifests.read_sample(VOTE_SAMPLE)["metadata"]["name"]
         await member.until_true(Kind.VOTE, vote, ConditionType.COUNTED, seconds=STEP_SECONDS)
         # The vote is on the ledger: what it decided shows at once, or more votes are needed.
-        await member.until(Kind.CHAINCODE_PROPOSAL, name, _decided_or_waiting, "its vote shows", seconds=STEP_SECONDS)
+        body = await member.until(
+            Kind.CHAINCODE_PROPOSAL, name, _decided_or_waiting, "its vote shows", seconds=STEP_SECONDS
+        )
+        if is_true(body, ConditionType.ACCEPTED):
+            break
     return last
 
 
