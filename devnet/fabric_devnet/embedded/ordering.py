@@ -17,7 +17,7 @@ from fabric_devnet.embedded.consenters import is_consenter, quorum
 from fabric_devnet.embedded.errors import OrderingStopped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from fabric_protos.common import common_pb2
 
@@ -89,7 +89,9 @@ class OrderingService:
         """Return the running orderers that keep a channel."""
         return tuple(self._keepers(channel_id))
 
-    async def follow(self, channel_id: str, start: int, reader: SigningIdentity) -> AsyncIterator[common_pb2.Block]:
+    async def follow(
+        self, channel_id: str, start: int, reader: SigningIdentity
+    ) -> AsyncGenerator[common_pb2.Block, None]:
         """Yield a channel's blocks from number `start` on, for ever, to a reader that satisfies /Channel/Readers.
 
         Waits while no orderer keeps the channel, and while the reader may not read.
