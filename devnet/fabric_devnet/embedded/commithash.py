@@ -9,9 +9,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fabric_devnet.embedded.statedb import TransactionUpdates, Update, Version
+
+    # By key: the value (None: deleted) and who wrote it.
+    _Written = dict[bytes, tuple[bytes | None, Version]]
 
 # Field numbers of Fabric's internal message: namespace, collection, key, is_delete, value, version.
 _NAMESPACE, _COLLECTION, _KEY, _IS_DELETE, _VALUE, _VERSION = range(1, 7)
@@ -23,48 +26,46 @@ def commit_hash(previous: bytes, codes: bytes, updates: Sequence[TransactionUpda
 
 
 def _updates_bytes(updates: Sequence[TransactionUpdates]) -> bytes:
-    public: dict[str, dict[bytes, tuple[Update[str], Version]]] = {}
-    hashed: dict[str, dict[str, dict[bytes, tuple[Update[bytes], Version]]]] = {}
+    public: dict[str, _Written] = {}
+    hashed: dict[str, dict[str, _Written]] = {}
     for transaction in updates:
         for namespace, changes in transaction.public.items():
-            written = {change.key.encode(): (change, transaction.version) for change in changes}
-            public.setdefault(namespace, {}).update(written)
+            place = public.setdefault(namespace, {})
+            place.update({each.key.encode(): (_value(each), transaction.version) for each in changes})
         for (namespace, collection), hashes in transaction.hashed.items():
             place = hashed.setdefault(namespace, {}).setdefault(collection, {})
-            place.update({change.key: (change, transaction.version) for change in hashes})
-    writes = []
+            place.update({each.key: (_value(each), transaction.version) for each in hashes})
+    writes: list[bytes] = []
     for namespace in sorted(public.keys() | hashed.keys()):
         writes += _in_namespace(namespace, public.get(namespace, {}), hashed.get(namespace, {}))
     return b"".join(_field(1, write) for write in writes)
 
 
-def _in_namespace(
-    namespace: str,
-    public: Mapping[bytes, tuple[Update[str], Version]],
-    hashed: Mapping[str, Mapping[bytes, tuple[Update[bytes], Version]]],
-) -> Iterator[bytes]:
+def _value(change: Update[str] | Update[bytes]) -> bytes | None:
+    return None if change.value is None else change.value.value
+
+
+def _in_namespace(namespace: str, public: _Written, hashed: Mapping[str, _Written]) -> Iterator[bytes]:
     # Only the first write of a namespace, and of a collection, names it.
     name = _field(_NAMESPACE, namespace.encode())
-    for write in _writes(public.items()):
+    for write in _writes(public):
         yield name + write
         name = b""
     for collection in sorted(hashed):
         name += _field(_COLLECTION, collection.encode())
-        for write in _writes(hashed[collection].items()):
+        for write in _writes(hashed[collection]):
             yield name + write
             name = b""
 
 
-def _writes(
-    changes: Iterable[tuple[bytes, tuple[Update[str], Version]]]
-    | Iterable[tuple[bytes, tuple[Update[bytes], Version]]],
-) -> Iterator[bytes]:
-    for key, (change, version) in sorted(changes, key=lambda item: item[0]):
+def _writes(written: _Written) -> Iterator[bytes]:
+    for key in sorted(written):
+        value, version = written[key]
         encoded = _field(_KEY, key)
-        if change.value is None:
+        if value is None:
             encoded += _varint(_IS_DELETE << 3) + _varint(1)
         else:
-            encoded += _field(_VALUE, change.value.value)
+            encoded += _field(_VALUE, value)
         place = _ordered(version.block_number) + _ordered(version.transaction_number)
         yield encoded + _field(_VERSION, place)
 
