@@ -81,6 +81,8 @@ def parse_certificate(data: bytes) -> x509.Certificate:
         certificate.public_key()
         list(certificate.extensions)
         _names(certificate)
+        if certificate.serial_number < 0:
+            raise ValueError("negative serial number")
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as exc:
         raise IdentityError(f"x509: malformed certificate: {exc}") from exc
     return certificate

@@ -312,7 +312,7 @@ class MSPManager:
         try:
             return self._msps[msp_id]
         except KeyError:
-            raise IdentityError(f"MSP {msp_id} is unknown") from None
+            raise IdentityError(f"MSP {msp_id} is not defined on channel") from None
 
     def deserialize(self, data: bytes) -> Identity:
         """Return the identity in ``pb(SerializedIdentity)``, read by its own MSP; raises IdentityError."""

@@ -195,6 +195,7 @@ def test_a_block_of_transactions_is_no_config_block() -> None:
         ChannelConfig.from_block(common_pb2.Block(header=common_pb2.BlockHeader(number=7)))
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(st.data())
 def test_a_damaged_config_block_gives_a_typed_error_or_a_config(data: st.DataObject) -> None:
     block = genesis.build(PROFILE)
