@@ -45,7 +45,7 @@ class Outcome:
     def to_json(self, spec: EnvironmentSpec) -> dict[str, Any]:
         """The same for programs."""
         return {
-            "verdict": "true" if self.good else "false",
+            "verdict": self.good,
             "organizations": spec.organizations,
             "backend": str(spec.backend),
             "cluster": str(spec.cluster),
