@@ -160,6 +160,11 @@ def hash_definition(definition: Definition) -> str:
     )
 
 
+def is_buildable(content: ChaincodeContent) -> bool:
+    """Whether this version builds, and its API can show, the package source of a content."""
+    return isinstance(content.package.source, CcaasPackage | KubernetesPackage)
+
+
 def build_package(content: ChaincodeContent) -> BuiltPackage:
     """The package of a content, byte for byte the same in every organization; raises ContentError."""
     try:

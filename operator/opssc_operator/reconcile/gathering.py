@@ -17,7 +17,7 @@ from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import ChaincodeProposal, Origin, Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import LocalPackageType, Vote
-from opssc_operator.domain.content import build_definition, build_package, conflicting_fields
+from opssc_operator.domain.content import build_definition, build_package, conflicting_fields, is_buildable
 from opssc_operator.domain.deployment import Target
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.proposal import ManifestState, ProposalObserved, rank_seed
@@ -139,7 +139,8 @@ class Gatherer:
         spec = organization.spec
         if facts is None or tally is None or ref.creator == spec.msp_id or not spec.mirror.enabled:
             return False
-        if not isinstance(facts.proposal.content, ChaincodeContent):
+        content = facts.proposal.content
+        if not isinstance(content, ChaincodeContent) or not is_buildable(content):
             return False
         last = max(
             [facts.proposal.created_time]

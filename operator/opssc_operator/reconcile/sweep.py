@@ -5,25 +5,17 @@ A watch that comes back after a break is told what exists, not what is gone mean
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from opssc_operator.api.group import Kind
 from opssc_operator.reconcile.runner import Result
 
 if TYPE_CHECKING:
-    from opssc_operator.kube.client import Listing
+    from opssc_operator.kube.client import Lister
     from opssc_operator.reconcile.feed import Feed
     from opssc_operator.reconcile.keys import Key
 
 SWEEP_PERIOD_SECONDS: Final = 600.0
-
-
-class Lister(Protocol):
-    """Knows which objects exist."""
-
-    async def list_uids(self, kind: Kind, namespace: str) -> Listing | None:
-        """Names and uids of all objects of `kind`; None when the API server does not serve it."""
-        ...
 
 
 class SweepReconciler:
