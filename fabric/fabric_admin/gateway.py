@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
-from fabric_protos.peer import transaction_pb2
 
+from fabric_admin.blocks import code_name
 from fabric_admin.clock import new_moment
 from fabric_admin.errors import BlockError, CommitFailed
 from fabric_admin.proposal import build_proposal, sign_payload, transaction_response
@@ -144,7 +144,7 @@ class Gateway:
         signed = gateway_pb2.SignedCommitStatusRequest(request=request, signature=self._identity.sign(request))
         with self._connection.gateway_errors():
             answer = await self._stub.CommitStatus(signed, timeout=timeout_seconds)
-        return CommitStatus(transaction_id, _code_name(answer.result), answer.block_number)
+        return CommitStatus(transaction_id, code_name(answer.result), answer.block_number)
 
     async def submit(
         self,
@@ -193,9 +193,3 @@ class Gateway:
         return build_proposal(
             self._identity, channel, chaincode, args, new_moment(), transient=transient, is_init=is_init
         )
-
-
-def _code_name(code: int) -> str:
-    """Return a validation code's name; a code newer than the messages this is built with stays a number."""
-    known = transaction_pb2.TxValidationCode.DESCRIPTOR.values_by_number.get(code)
-    return known.name if known is not None else str(code)
