@@ -75,6 +75,7 @@ class Peer:
         self._ledgers: dict[str, Ledger] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._packages = PackageStore(dict(node.builder_config))
+        self._runnable: dict[tuple[str, str], tuple[tuple[int, int], bool]] = {}
         access = AccessControl(local_msp)
         self._system: dict[str, SystemChaincode] = {
             NAMESPACE: LifecycleChaincode(node.msp_id, access, self._packages, self._ledgers),
@@ -159,8 +160,17 @@ class Peer:
         ledger = self._ledgers.get(channel_id)
         if ledger is None:
             return False
+        # Neighbours ask at every endorsement; the answer changes only with a block or a package.
+        state = (ledger.height, len(self._packages.all()))
+        known = self._runnable.get((channel_id, chaincode))
+        if known is None or known[0] != state:
+            known = (state, self._finds(ledger, chaincode))
+            self._runnable[channel_id, chaincode] = known
+        return known[1]
+
+    def _finds(self, ledger: Ledger, chaincode: str) -> bool:
         try:
-            find_runnable(ledger.snapshot(), channel_id, chaincode, self.msp_id, self._packages)
+            find_runnable(ledger.snapshot(), ledger.channel_id, chaincode, self.msp_id, self._packages)
         except ChaincodeUnavailable:
             return False
         return True

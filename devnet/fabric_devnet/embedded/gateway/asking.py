@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import grpc
 
 from fabric_devnet.embedded.errors import NodeUnreachable, ProposalRefused, ProposalUnreadable
 from fabric_devnet.embedded.gateway.refusal import Failure, classify
+from fabric_devnet.embedded.gateway.selection import Plans
 
 if TYPE_CHECKING:
     from fabric_protos.peer import proposal_response_pb2
@@ -26,6 +27,7 @@ class Asking:
 
     local: EndorsingPeer
     membership: Membership
+    plans: Plans = field(default_factory=Plans)
 
     async def ask(
         self, peer: EndorsingPeer, proposal: UnpackedProposal

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fabric_devnet.embedded.gateway.asking import Asking
     from fabric_devnet.embedded.gateway.selection import EndorsementPolicies
+    from fabric_devnet.embedded.ledger import Ledger
     from fabric_devnet.embedded.membership import EndorsingPeer
     from fabric_devnet.embedded.proposals import UnpackedProposal
 
@@ -120,10 +121,16 @@ async def endorse_by_policy(asking: Asking, proposal: UnpackedProposal) -> commo
     if proposal.transient:
         for call in interest.chaincodes:
             call.no_private_reads = False
-    policies, able = _plan(asking, proposal, interest)
-    ordered = spread(able, first if first is not None else able[0])
+    ledger = _discoverable(asking, proposal, interest)
+    policies = policies_for(interest, ledger)
+    members = [peer for peer in asking.membership.peers(proposal.channel_id) if policies.allows(peer)]
+    able = candidates(members, proposal.channel_id, sorted({call.name for call in interest.chaincodes}))
+    ordered = spread(able, first)
     while True:
-        chosen = policies.fewest([peer for peer in ordered if peer.name not in collection.useless])
+        usable = [peer for peer in ordered if peer.name not in collection.useless]
+        chosen = asking.plans.fewest(ledger.config, policies, usable)
+        if chosen is None and len(usable) == len(ordered):
+            raise _no_combination(policies, members)
         if chosen is None:
             raise GatewayRefused(_CODES.ABORTED, _NOT_ENOUGH, tuple(collection.details))
         if all(peer.name in collection.endorsed for peer in chosen):
@@ -154,12 +161,12 @@ async def _endorse_first(collection: Collection) -> EndorsingPeer | None:
     return None
 
 
-def _plan(
+def _discoverable(
     asking: Asking, proposal: UnpackedProposal, interest: proposal_response_pb2.ChaincodeInterest
-) -> tuple[EndorsementPolicies, tuple[EndorsingPeer, ...]]:
-    """Return the policies and the peers that can serve them; raises GatewayRefused in discovery's words."""
+) -> Ledger:
+    """Return the channel's ledger; raises GatewayRefused in discovery's words."""
     channel_id = proposal.channel_id
-    names = list(dict.fromkeys(call.name for call in interest.chaincodes))
+    names = [call.name for call in interest.chaincodes]
     ledger = asking.local.ledgers.get(channel_id)
     unknown = names if ledger is None else [name for name in names if name in _UNDISCOVERABLE]
     if ledger is None or unknown:
@@ -167,19 +174,14 @@ def _plan(
             _CODES.FAILED_PRECONDITION,
             f"{NO_COMBINATION}No metadata was found for chaincode {unknown[0]} in channel {channel_id}",
         )
-    policies = policies_for(interest, ledger)
-    members = [peer for peer in asking.membership.peers(channel_id) if policies.allows(peer)]
-    if not policies.satisfied_by(members):
-        raise GatewayRefused(
-            _CODES.FAILED_PRECONDITION, f"{NO_COMBINATION}no peer combination can satisfy the endorsement policy"
-        )
-    able = candidates(members, channel_id, names)
-    if not policies.satisfied_by(able):
-        raise GatewayRefused(
-            _CODES.FAILED_PRECONDITION,
-            f"{NO_COMBINATION}required chaincodes are not installed on sufficient peers",
-        )
-    return policies, able
+    return ledger
+
+
+def _no_combination(policies: EndorsementPolicies, members: list[EndorsingPeer]) -> GatewayRefused:
+    reason = "no peer combination can satisfy the endorsement policy"
+    if policies.satisfied_by(members):
+        reason = "required chaincodes are not installed on sufficient peers"
+    return GatewayRefused(_CODES.FAILED_PRECONDITION, f"{NO_COMBINATION}{reason}")
 
 
 def _able_peers(asking: Asking, proposal: UnpackedProposal) -> tuple[EndorsingPeer, ...]:

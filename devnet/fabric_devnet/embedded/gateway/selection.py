@@ -5,9 +5,11 @@ Source: fabric internal/pkg/gateway/registry.go, discovery/endorsement/endorseme
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final
 
 import grpc
+from fabric_protos.common import policies_pb2
 from fabric_protos.peer import collection_pb2, policy_pb2, proposal_response_pb2
 from google.protobuf.message import DecodeError
 
@@ -27,27 +29,34 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.ledger import Ledger
     from fabric_devnet.embedded.membership import EndorsingPeer
 
+MAX_PLANS: Final = 1000
 NO_COMBINATION: Final = "no combination of peers can be derived which satisfy the endorsement policy: "
 
 
 class EndorsementPolicies:
-    """Everything an interest's endorsements must satisfy, and which organizations may be asked at all."""
+    """Everything an interest's endorsements must satisfy, and which organizations may be asked at all.
 
-    def __init__(self, config: ChannelConfig, policies: Sequence[Policy], members: frozenset[str] | None) -> None:
+    `parameters` are the pb(ApplicationPolicy) of namespaces and collections, `key_policies` the
+    pb(SignaturePolicyEnvelope) of single keys; `members` is None when everybody may be asked.
+    """
+
+    def __init__(
+        self,
+        config: ChannelConfig,
+        parameters: frozenset[bytes],
+        key_policies: frozenset[bytes],
+        members: frozenset[str] | None,
+    ) -> None:
         self._config = config
-        self._policies = policies
         self._members = members
+        self.key = (parameters, key_policies)
+        self._policies = [_compile(config, parameter) for parameter in sorted(parameters)]
+        self._policies += [_compile_key_policy(policy) for policy in sorted(key_policies)]
 
     def satisfied_by(self, peers: Iterable[EndorsingPeer]) -> bool:
         """Tell whether endorsements of all these peers would be enough."""
         identities = self._config.msp_manager
-        signers: list[Identity] = [identities.deserialize(peer.creator) for peer in peers]
-        try:
-            for policy in self._policies:
-                policy.check(signers, identities)
-        except PolicyNotSatisfied:
-            return False
-        return True
+        return self._met([identities.deserialize(peer.creator) for peer in peers])
 
     def allows(self, peer: EndorsingPeer) -> bool:
         """Tell whether a peer may see the private data involved."""
@@ -55,31 +64,66 @@ class EndorsementPolicies:
 
     def fewest(self, ordered: Sequence[EndorsingPeer]) -> tuple[EndorsingPeer, ...] | None:
         """Choose peers of which none can be spared, the first ones preferred; None when all are not enough."""
-        if not self.satisfied_by(ordered):
+        identities = self._config.msp_manager
+        signers = [identities.deserialize(peer.creator) for peer in ordered]
+        if not self._met(signers):
             return None
-        kept = list(ordered)
-        for peer in reversed(ordered):
-            rest = [other for other in kept if other is not peer]
-            if self.satisfied_by(rest):
+        enough = bisect_left(range(len(signers)), 1, key=lambda count: self._met(signers[:count]))
+        kept = list(range(enough))
+        for index in reversed(range(enough)):
+            rest = [other for other in kept if other != index]
+            if self._met([signers[other] for other in rest]):
                 kept = rest
-        return tuple(kept)
+        return tuple(ordered[index] for index in kept)
+
+    def _met(self, signers: Sequence[Identity]) -> bool:
+        try:
+            for policy in self._policies:
+                policy.check(signers, self._config.msp_manager)
+        except PolicyNotSatisfied:
+            return False
+        return True
+
+
+class Plans:
+    """Choices of peers made before: they hold until the channel's config changes."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, tuple[ChannelConfig, dict[object, tuple[str, ...] | None]]] = {}
+
+    def fewest(
+        self, config: ChannelConfig, policies: EndorsementPolicies, ordered: Sequence[EndorsingPeer]
+    ) -> tuple[EndorsingPeer, ...] | None:
+        """Choose as `EndorsementPolicies.fewest` does."""
+        known_config, plans = self._channels.get(config.channel_id, (None, {}))
+        if known_config is not config or len(plans) >= MAX_PLANS:
+            plans = {}
+            self._channels[config.channel_id] = (config, plans)
+        by_name = {peer.name: peer for peer in ordered}
+        key = (policies.key, tuple(by_name))
+        if key not in plans:
+            chosen = policies.fewest(ordered)
+            plans[key] = None if chosen is None else tuple(peer.name for peer in chosen)
+        names = plans[key]
+        return None if names is None else tuple(by_name[name] for name in names)
 
 
 def policies_for(interest: proposal_response_pb2.ChaincodeInterest, ledger: Ledger) -> EndorsementPolicies:
     """Collect the policies of an interest; raises GatewayRefused when a chaincode is not defined."""
     definitions = ledger.definitions()
     config = ledger.config
-    found: list[Policy] = []
+    parameters: set[bytes] = set()
+    key_policies: set[bytes] = set()
     members: frozenset[str] | None = None
     for call in interest.chaincodes:
-        found.extend(SignaturePolicy(envelope) for envelope in call.key_policies)
+        key_policies |= {envelope.SerializeToString() for envelope in call.key_policies}
         if not call.disregard_namespace_policy:
-            found.extend(_namespace_policies(call, config, definitions, ledger.channel_id))
+            parameters |= _namespace_parameters(call, config, definitions)
         if not call.no_private_reads:
             for collection in call.collection_names:
                 holders = definitions.members(call.name, collection) or frozenset()
                 members = holders if members is None else members & holders
-    return EndorsementPolicies(config, found, members)
+    return EndorsementPolicies(config, frozenset(parameters), frozenset(key_policies), members)
 
 
 def candidates(peers: Iterable[EndorsingPeer], channel_id: str, chaincodes: Iterable[str]) -> tuple[EndorsingPeer, ...]:
@@ -97,7 +141,7 @@ def by_preference(peers: Iterable[EndorsingPeer], local: EndorsingPeer, channel_
     return tuple(sorted(peers, key=rank))
 
 
-def spread(peers: Iterable[EndorsingPeer], first: EndorsingPeer) -> tuple[EndorsingPeer, ...]:
+def spread(peers: Iterable[EndorsingPeer], first: EndorsingPeer | None) -> tuple[EndorsingPeer, ...]:
     """Order peers so that organizations take turns, beginning with `first` and going on from its organization.
 
     Every gateway goes on from its own organization, so that not all of them ask the same ones.
@@ -105,19 +149,22 @@ def spread(peers: Iterable[EndorsingPeer], first: EndorsingPeer) -> tuple[Endors
     by_organization: dict[str, list[EndorsingPeer]] = {}
     for peer in peers:
         by_organization.setdefault(peer.msp_id, []).append(peer)
-    names = sorted(by_organization, key=lambda name: (name < first.msp_id, name))
+    start = first.msp_id if first is not None else ""
+    names = sorted(by_organization, key=lambda name: (name < start, name))
     ordered = [
         by_organization[name][turn]
         for turn in range(max(map(len, by_organization.values()), default=0))
         for name in names
         if turn < len(by_organization[name])
     ]
-    return (first, *(peer for peer in ordered if peer is not first))
+    if first in ordered:
+        return (first, *(peer for peer in ordered if peer is not first))
+    return tuple(ordered)
 
 
-def _namespace_policies(
-    call: proposal_response_pb2.ChaincodeCall, config: ChannelConfig, definitions: Definitions, channel_id: str
-) -> list[Policy]:
+def _namespace_parameters(
+    call: proposal_response_pb2.ChaincodeCall, config: ChannelConfig, definitions: Definitions
+) -> set[bytes]:
     if call.name == NAMESPACE:
         default = lifecycle_policy(config)
     else:
@@ -125,14 +172,11 @@ def _namespace_policies(
         if definition is None:
             raise GatewayRefused(
                 grpc.StatusCode.FAILED_PRECONDITION,
-                f"{NO_COMBINATION}No metadata was found for chaincode {call.name} in channel {channel_id}",
+                f"{NO_COMBINATION}No metadata was found for chaincode {call.name} in channel {config.channel_id}",
             )
         default = definition.parameters.validation_parameter
-    parameters = [
-        _collection_parameter(call.name, collection, config, definitions) or default
-        for collection in call.collection_names
-    ]
-    return [_compile(config, parameter) for parameter in parameters or [default]]
+    collections = call.collection_names
+    return {_collection_parameter(call.name, name, config, definitions) or default for name in collections} or {default}
 
 
 def _collection_parameter(
@@ -156,3 +200,10 @@ def _compile(config: ChannelConfig, parameter: bytes) -> Policy:
     except (DecodeError, InvalidInput):
         return MissingPolicy("validation parameter")
     return config.policies.get(application.channel_config_policy_reference)
+
+
+def _compile_key_policy(policy: bytes) -> Policy:
+    try:
+        return SignaturePolicy(policies_pb2.SignaturePolicyEnvelope.FromString(policy))
+    except InvalidInput:
+        return MissingPolicy("validation parameter")
