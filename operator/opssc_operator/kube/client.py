@@ -73,6 +73,14 @@ class Listing:
     uids: Mapping[str, str]
 
 
+class Lister(Protocol):
+    """Knows which objects exist."""
+
+    async def list_uids(self, kind: Kind, namespace: str) -> Listing | None:
+        """Names and uids of all objects of `kind`; None when the API server does not serve it."""
+        ...
+
+
 class _Nobody:
     def writing(self, kind: Kind, namespace: str, name: str, status: Mapping[str, Any]) -> None:
         pass

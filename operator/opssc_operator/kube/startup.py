@@ -10,14 +10,14 @@ from opssc_operator.api.group import Kind
 from opssc_operator.errors import AccessDenied, ConfigError, TransientError
 
 if TYPE_CHECKING:
-    from opssc_operator.kube.client import KubeClient
+    from opssc_operator.kube.client import Lister
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_SECONDS: Final = 0.25
+_PAUSE_SECONDS: Final = 0.1
 
 
-async def wait_until_served(client: KubeClient, namespace: str, *, timeout_seconds: float = 60.0) -> None:
+async def wait_until_served(lister: Lister, namespace: str, *, timeout_seconds: float = 60.0) -> None:
     """Returns when all our kinds can be listed in `namespace`.
 
     Raises:
@@ -26,7 +26,7 @@ async def wait_until_served(client: KubeClient, namespace: str, *, timeout_secon
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_seconds
     waiting_for = ""
-    while (problem := await _problem(client, namespace)) is not None:
+    while (problem := await _problem(lister, namespace)) is not None:
         if loop.time() >= deadline:
             raise ConfigError(problem)
         if problem != waiting_for:
@@ -36,9 +36,9 @@ async def wait_until_served(client: KubeClient, namespace: str, *, timeout_secon
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _problem(client: KubeClient, namespace: str) -> str | None:
+async def _problem(lister: Lister, namespace: str) -> str | None:
     try:
-        listings = await asyncio.gather(*(client.list_uids(kind, namespace) for kind in Kind))
+        listings = await asyncio.gather(*(lister.list_uids(kind, namespace) for kind in Kind))
     except (AccessDenied, TransientError) as error:
         return error.message
     missing = [kind.crd_name for kind, listing in zip(Kind, listings, strict=True) if listing is None]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.definition import Definition
+from fabric_admin.definition import Definition, Readiness
 from fabric_admin.errors import ChaincodeError, CommitFailed, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
@@ -66,12 +66,16 @@ class Deployments:
         committed, approval = await asyncio.gather(
             self.fetch_committed(target.channel, target.definition.name), self._fetch_approval(target)
         )
+        readiness = None
+        if _is_next(target, committed):
+            readiness = await self._fetch_readiness(target.channel, target.definition)
+            if readiness is None:
+                committed = await self.fetch_committed(target.channel, target.definition.name)
         approvals: Mapping[str, bool] = {}
         mismatches: Mapping[str, Sequence[str]] = {}
-        current = 0 if committed is None else committed.definition.sequence
-        if current + 1 == target.definition.sequence:
-            approvals, mismatches = await self._fetch_readiness(target.channel, target.definition)
-        elif committed is not None and current == target.definition.sequence:
+        if readiness is not None:
+            approvals, mismatches = readiness.approvals, readiness.mismatches
+        elif committed is not None and committed.definition.sequence == target.definition.sequence:
             approvals = committed.approvals
         return DeploymentObserved(
             own_msp_id=self._own_msp_id,
@@ -102,13 +106,16 @@ class Deployments:
             )
         return None if found is None else Approval(found.definition, found.package_id)
 
-    async def _fetch_readiness(
-        self, channel: str, definition: Definition
-    ) -> tuple[Mapping[str, bool], Mapping[str, Sequence[str]]]:
+    async def _fetch_readiness(self, channel: str, definition: Definition) -> Readiness | None:
+        """Who has approved; None when the sequence was committed since it was last looked at."""
         with translated(f"reading the commit readiness of {definition.name} on channel {channel}"):
             lifecycle = (await self._peers.on(channel)).lifecycle
-            readiness = await lifecycle.check_commit_readiness(channel, definition, timeout_seconds=QUERY_SECONDS)
-        return readiness.approvals, readiness.mismatches
+            try:
+                return await lifecycle.check_commit_readiness(channel, definition, timeout_seconds=QUERY_SECONDS)
+            except ChaincodeError as exc:
+                if _done_before(exc.message):
+                    return None
+                raise
 
     async def perform(self, action: DeploymentAction, target: Target, package: bytes | None) -> StepDone:
         """Carry out one step; having been done before is success. Raises TransientError or TerminalError."""
@@ -156,6 +163,12 @@ class Deployments:
                     return StepDone()
                 raise
         return StepDone(submitted.transaction_id, submitted.block_number)
+
+
+def _is_next(target: Target, committed: Committed | None) -> bool:
+    """Whether the target's sequence is the one to be committed next."""
+    current = 0 if committed is None else committed.definition.sequence
+    return current + 1 == target.definition.sequence
 
 
 def _done_before(text: str) -> bool:

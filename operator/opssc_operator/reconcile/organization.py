@@ -79,9 +79,11 @@ class OrganizationReconciler:
             message = f"the namespace belongs to FabricOrganization {chosen.metadata.name}; delete one of them"
             await self._write_refusal(known, no(Reason.DUPLICATE_ORGANIZATION, message))
             return Result()
+        # Others' approvals of the contract are blocks of its channel, and may come while this very look goes on.
+        self._sessions.watch_channel(key, known.spec.governance.channel)
         look = await self._look(known)
-        # Others' approvals of the contract are blocks of its channel.
-        self._sessions.watch_channel(key, None if look.governance.holds else known.spec.governance.channel)
+        if look.governance.holds:
+            self._sessions.watch_channel(key, None)
         await self._write(known, look)
         return Result(look.requeue_seconds)
 
