@@ -84,14 +84,16 @@ async def connect_all(organization: Organization) -> AsyncIterator[tuple[PeerRea
         )
 
 
-def commits_of(found: list[TransactionView], chaincode: str, sequence: int) -> list[TransactionView]:
-    """Valid transactions that committed this sequence of a chaincode definition."""
+def commits_of(
+    found: list[TransactionView], chaincode: str, sequence: int, *, valid_only: bool = True
+) -> list[TransactionView]:
+    """Transactions that committed this sequence of a chaincode definition, or tried to."""
     # The key of the sequence in _lifecycle's public state (Fabric: core/chaincode/lifecycle/serializer.go).
     key = f"namespaces/fields/{chaincode}/Sequence"
     return [
         view
         for view in found
-        if view.valid
+        if (view.valid or not valid_only)
         and any(
             write.namespace == LIFECYCLE and write.key == key and _sequence(write.value) == sequence
             for write in view.writes

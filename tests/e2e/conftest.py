@@ -1,0 +1,84 @@
+"""One consortium for every scenario: four organizations, channels of two, three and four of them."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+from e2e.scenario import Scenario
+
+from fabric_devnet.spec import BackendName, ChannelSpec
+from opssc_tools.environment import Consortium, EnvironmentSpec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+HERE = Path(__file__).parent
+BACKENDS = [pytest.param(BackendName.EMBEDDED, id="embedded")]
+if os.environ.get("FABRIC_HOME"):
+    BACKENDS.append(pytest.param(BackendName.FABRIC, id="fabric", marks=pytest.mark.fabric))
+CHANNELS = (
+    ChannelSpec("ops-channel"),
+    ChannelSpec("mychannel", members=("Org1MSP", "Org2MSP", "Org3MSP")),
+    ChannelSpec("pair", members=("Org1MSP", "Org2MSP")),
+    ChannelSpec("quad"),
+)
+SCENARIO_SECONDS = 300
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all scenarios in the event loop that the consortium lives in, each with time for its set-up."""
+    for item in items:
+        if HERE in item.path.parents and inspect.iscoroutinefunction(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
+async def consortium(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Consortium]:
+    """Running, governed by a committed contract; scenarios share it and use names of their own."""
+    spec = EnvironmentSpec(
+        directory=tmp_path_factory.mktemp("consortium"),
+        organizations=4,
+        backend=request.param,
+        channels=CHANNELS,
+        resync_period="10s",
+    )
+    async with Consortium.start(spec) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def numbers() -> Callable[[], int]:
+    """Numbers that nobody has used yet, for names and ports."""
+    return itertools.count(1).__next__
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_scenario(consortium: Consortium, numbers: Callable[[], int]) -> AsyncIterator[Callable[..., Scenario]]:
+    """Makes scenarios with fresh names; every operator runs again, and their chaincode servers are gone, at the end."""
+    made: list[Scenario] = []
+
+    def make(channel: str = "mychannel") -> Scenario:
+        scenario = Scenario.fresh(consortium, numbers(), channel)
+        made.append(scenario)
+        return scenario
+
+    yield make
+    for scenario in made:
+        await scenario.stop_servers()
+    for member in consortium.members:
+        member.operator.start()
+
+
+@pytest.fixture
+def scenario(new_scenario: Callable[..., Scenario]) -> Scenario:
+    """A chaincode nobody has heard of, for the channel of three organizations."""
+    return new_scenario()

@@ -1,0 +1,99 @@
+"""What must be true on the ledger and on every peer, asked with the organizations' own identities, not of operators."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fabric_admin.definition import Definition, channel_policy_parameter
+from opssc_tools.environment.readback import commits_of, facts_of
+
+if TYPE_CHECKING:
+    from e2e.scenario import Scenario
+
+    from fabric_admin.blocks import TransactionView
+    from opssc_tools.environment import Member
+
+GOVERNANCE = "ops-channel"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """What the blocks hold of one proposal: facts of it, and the transactions that commit its definition."""
+
+    proposals: int
+    votes: tuple[str, ...]
+    commits: tuple[TransactionView, ...]
+    attempts: tuple[TransactionView, ...]
+
+
+async def read_record(scenario: Scenario, *, sequence: int = 1) -> LedgerRecord:
+    """Count from the blocks of the creator's peer; `attempts` are commits valid or not."""
+    reader = scenario.creator.reader
+    facts = facts_of(await reader.transactions(GOVERNANCE), scenario.ref.creator, scenario.ref.id)
+    found = await reader.transactions(scenario.channel)
+    return LedgerRecord(
+        proposals=facts.count("proposal"),
+        votes=tuple(sorted(fact.removeprefix("vote ") for fact in facts if fact.startswith("vote "))),
+        commits=tuple(commits_of(found, scenario.chaincode, sequence)),
+        attempts=tuple(commits_of(found, scenario.chaincode, sequence, valid_only=False)),
+    )
+
+
+def expected_definition(scenario: Scenario, *, version: str = "1.0", sequence: int = 1) -> Definition:
+    """The definition the scenario's manifest asks for."""
+    return Definition(
+        name=scenario.chaincode,
+        version=version,
+        sequence=sequence,
+        validation_parameter=channel_policy_parameter("/Channel/Application/Endorsement"),
+    )
+
+
+async def assert_definition_everywhere(scenario: Scenario, *, sequence: int = 1) -> None:
+    """Every peer of every member shows exactly the proposed definition."""
+    wanted = expected_definition(scenario, sequence=sequence)
+    for member in scenario.members:
+        for reader in member.readers:
+            assert await reader.definition(scenario.channel, scenario.chaincode) == wanted, reader.name
+
+
+async def assert_carried_out(scenario: Scenario, *members: Member) -> None:
+    """The members' peers have the package, and their organizations approved the definition with it."""
+    for member in members or scenario.members:
+        for reader in member.readers:
+            assert scenario.package.package_id in await reader.installed(), reader.name
+            approved = await reader.lifecycle.query_approved(scenario.channel, scenario.chaincode, 1)
+            assert approved is not None, reader.name
+            assert (approved.definition, approved.package_id) == (
+                expected_definition(scenario),
+                scenario.package.package_id,
+            )
+
+
+async def assert_decided_and_committed_once(scenario: Scenario, *, voters: set[str]) -> None:
+    """One proposal, one vote of each voter (the proposal is the proposer's), one commit."""
+    record = await read_record(scenario)
+    assert record.proposals == 1
+    assert set(record.votes) == voters
+    assert len(record.votes) == len(voters)
+    assert len(record.commits) == 1
+
+
+async def assert_usable(scenario: Scenario) -> None:
+    """A value set through the first organization is read through the last one."""
+    first, last = scenario.members[0].reader, scenario.members[-1].reader
+    submitted = await first.submit(scenario.channel, scenario.chaincode, "Set", "colour", "blue")
+    await last.gateway.commit_status(scenario.channel, submitted.transaction_id)
+    assert await last.evaluate(scenario.channel, scenario.chaincode, "Get", "colour") == b"blue"
+
+
+async def assert_nothing_done(scenario: Scenario) -> None:
+    """No peer of any organization has the package, an approval or a definition."""
+    for member in scenario.consortium.members:
+        for reader in member.readers:
+            assert scenario.package.package_id not in await reader.installed(), reader.name
+    for member in scenario.members:
+        for reader in member.readers:
+            assert await reader.definition(scenario.channel, scenario.chaincode) is None, reader.name
+            assert await reader.lifecycle.query_approved(scenario.channel, scenario.chaincode) is None, reader.name
