@@ -41,6 +41,7 @@ _OPTIONS: Final = (
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
 )
+_NEXT_ATTEMPT_SECONDS: Final = 2.5
 # What a Gateway itself reports as UNAVAILABLE (Fabric: internal/pkg/gateway); gRPC does not tell whose status it is.
 _GATEWAY_UNAVAILABLE: Final = (
     "evaluate call to endorser returned error: ",
@@ -110,15 +111,21 @@ class Connection:
 
     async def _connected(self) -> None:
         state = self.channel.get_state(try_to_connect=True)
-        # An attempt that failed before this call says nothing about now: wait for the next one.
-        attempted = state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            # An attempt that failed before this call says nothing about now.
+            state = await self._recovered(state)
         while state is not grpc.ChannelConnectivity.READY:
-            failed = attempted and state is grpc.ChannelConnectivity.TRANSIENT_FAILURE
-            if failed or state is grpc.ChannelConnectivity.SHUTDOWN:
+            if state in {grpc.ChannelConnectivity.TRANSIENT_FAILURE, grpc.ChannelConnectivity.SHUTDOWN}:
                 raise TransportError(self.endpoint.address, "the connection could not be made")
             await self.channel.wait_for_state_change(state)
-            attempted = True
             state = self.channel.get_state(try_to_connect=True)
+
+    async def _recovered(self, failure: grpc.ChannelConnectivity) -> grpc.ChannelConnectivity:
+        """Wait for one more attempt; gRPC shows only the attempts that succeed (gRFC A62)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_NEXT_ATTEMPT_SECONDS):
+                await self.channel.wait_for_state_change(failure)
+        return self.channel.get_state(try_to_connect=True)
 
     @contextlib.contextmanager
     def refusals(self) -> Iterator[None]:
