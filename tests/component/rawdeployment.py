@@ -1,0 +1,113 @@
+"""A chaincode whose behaviour a test scripts, deployed on every member of a consortium."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+from component.rawchaincode import RawChaincode, Transaction, ok, serve
+
+from fabric_admin.definition import Definition
+from fabric_admin.package import build_ccaas
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from conformance.consortium import Consortium
+    from fabric_protos.peer import proposal_response_pb2
+
+    from fabric_admin.gateway import Submitted
+
+    Script = Callable[[str, Transaction], Awaitable[proposal_response_pb2.Response]]
+
+
+class RawDeployment:
+    """`script(msp_id, transaction)` answers; `calls` lists the organizations whose server was called, in order."""
+
+    def __init__(self, consortium: Consortium, name: str) -> None:
+        self.consortium = consortium
+        self.name = name
+        self.package_id = ""
+        self.script: Script = _succeed
+        self.calls: list[str] = []
+        self.servers: dict[str, AsyncExitStack] = {}
+        self._port = _free_port([member.organization.chaincode_host for member in consortium.members])
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls, consortium: Consortium, name: str, *, collections: bytes = b"", init_required: bool = False
+    ) -> AsyncIterator[RawDeployment]:
+        deployment = cls(consortium, name)
+        await deployment.deploy(Definition(name, "1.0", 1, collections=collections, init_required=init_required))
+        try:
+            for member in consortium.members:
+                await deployment.start_server(member.msp_id)
+            yield deployment
+        finally:
+            for member in consortium.members:
+                await deployment.stop_server(member.msp_id)
+
+    async def deploy(self, definition: Definition) -> None:
+        package = build_ccaas(self.name, f"{{{{.chaincode_host}}}}:{self._port}")
+        self.package_id = await self.consortium.install(package)
+        await self.consortium.approve(definition, self.package_id)
+        await self.consortium.first.lifecycle.commit(self.consortium.channel, definition)
+        await self.consortium.committed_everywhere(self.name, definition.sequence)
+
+    async def start_server(self, msp_id: str, package_id: str = "") -> RawChaincode:
+        async def handle(transaction: Transaction) -> proposal_response_pb2.Response:
+            self.calls.append(msp_id)
+            return await self.script(msp_id, transaction)
+
+        host = self.consortium.network.organizations[msp_id].chaincode_host
+        server = RawChaincode(package_id or self.package_id, handle)
+        self.servers[msp_id] = AsyncExitStack()
+        await self.servers[msp_id].enter_async_context(serve(server, f"{host}:{self._port}"))
+        return server
+
+    async def stop_server(self, msp_id: str) -> None:
+        stack = self.servers.pop(msp_id, None)
+        if stack is not None:
+            await stack.aclose()
+
+    async def evaluate(self, *args: str, organization: int = 0, is_init: bool = False) -> bytes:
+        member = self.consortium.members[organization]
+        given = [arg.encode() for arg in args]
+        return await member.client.evaluate(
+            self.consortium.channel, self.name, given, target_organizations=(member.msp_id,), is_init=is_init
+        )
+
+    async def submit(
+        self,
+        *args: str,
+        organization: int = 0,
+        endorsing: tuple[str, ...] = (),
+        transient: dict[str, bytes] | None = None,
+        is_init: bool = False,
+    ) -> Submitted:
+        member = self.consortium.members[organization]
+        return await member.client.submit(
+            self.consortium.channel,
+            self.name,
+            [arg.encode() for arg in args],
+            endorsing_organizations=endorsing,
+            transient=transient,
+            is_init=is_init,
+        )
+
+
+def _free_port(hosts: list[str]) -> int:
+    """Choose a port that is free on every one of these addresses."""
+    with ExitStack() as stack:
+        probe = stack.enter_context(socket.socket())
+        probe.bind((hosts[0], 0))
+        port: int = probe.getsockname()[1]
+        for host in hosts[1:]:
+            stack.enter_context(socket.socket()).bind((host, port))
+        return port
+
+
+async def _succeed(_msp_id: str, _transaction: Transaction) -> proposal_response_pb2.Response:
+    return ok()
