@@ -130,25 +130,37 @@ class Connection:
     @contextlib.contextmanager
     def refusals(self) -> Iterator[None]:
         """Turn gRPC failures of the calls inside into TransportError, DeadlineExceeded or RequestRefused."""
-        try:
-            yield
-        except grpc.aio.AioRpcError as exc:
-            raise _transport_error(exc, self.endpoint.address) or _refusal(exc) from exc
-        except grpc.aio.UsageError as exc:
-            raise TransportError(self.endpoint.address, "the connection is closed") from exc
+        with self._closing():
+            try:
+                yield
+            except grpc.aio.AioRpcError as exc:
+                raise _transport_error(exc, self.endpoint.address) or _refusal(exc) from exc
 
     @contextlib.contextmanager
     def gateway_errors(self) -> Iterator[None]:
         """Turn gRPC failures of Gateway calls inside into TransportError, DeadlineExceeded or GatewayError."""
+        with self._closing():
+            try:
+                yield
+            except grpc.aio.AioRpcError as exc:
+                error = _gateway_error(exc)
+                if error.details or error.message.startswith(_GATEWAY_UNAVAILABLE):
+                    raise error from exc
+                raise _transport_error(exc, self.endpoint.address) or error from exc
+
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Turn what closing the connection does to calls on it into TransportError."""
         try:
             yield
-        except grpc.aio.AioRpcError as exc:
-            error = _gateway_error(exc)
-            if error.details or error.message.startswith(_GATEWAY_UNAVAILABLE):
-                raise error from exc
-            raise _transport_error(exc, self.endpoint.address) or error from exc
         except grpc.aio.UsageError as exc:
             raise TransportError(self.endpoint.address, "the connection is closed") from exc
+        except asyncio.CancelledError as exc:
+            # gRPC ends the calls of a closed channel this way, which must not pass for a cancelled task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise TransportError(self.endpoint.address, "the connection was closed during the call") from exc
 
 
 def _open_channel(endpoint: Endpoint) -> grpc.aio.Channel:

@@ -29,6 +29,7 @@ class ScriptedNode(grpc.GenericRpcHandler):
         self.trailers: tuple[tuple[str, str | bytes], ...] = ()
         self.silent = False
         self.requests: list[bytes] = []
+        self.asked = asyncio.Event()
         self._tls = tls
         self._server = grpc.aio.server()
         self._server.add_generic_rpc_handlers((self,))
@@ -64,6 +65,7 @@ class ScriptedNode(grpc.GenericRpcHandler):
         await self._interrupt(context)
 
     async def _interrupt(self, context: Context) -> None:
+        self.asked.set()
         if self.silent:
             await asyncio.Event().wait()
         if self.status is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import grpc
@@ -43,6 +44,10 @@ DETAIL = b"\x0a\x03a:1\x12\x07Org2MSP\x1a\x02no"
 URL = b"type.googleapis.com/gateway.ErrorDetail"
 PACKED = b"\x0a" + bytes([len(URL)]) + URL + b"\x12" + bytes([len(DETAIL)]) + DETAIL
 STATUS = b"\x08\x0a\x12\x03out\x1a" + bytes([len(PACKED)]) + PACKED
+
+
+async def call_of(connection: Connection, signer: SigningIdentity) -> object:
+    return await Endorser(connection, signer).call("qscc", (b"GetChainInfo",))
 
 
 async def test_a_port_nobody_listens_on_is_a_transport_error(
@@ -95,6 +100,36 @@ async def test_a_closed_connection_is_a_transport_error(node: ScriptedNode, sign
 
     with pytest.raises(TransportError):
         await Endorser(connection, signer).call("qscc", (b"GetChainInfo",))
+
+
+@pytest.mark.parametrize("streaming", [pytest.param(True, id="stream"), pytest.param(False, id="call")])
+async def test_closing_a_connection_ends_its_calls_with_a_transport_error(
+    node: ScriptedNode, signer: SigningIdentity, *, streaming: bool
+) -> None:
+    node.silent = True
+    connection = Connection(node.endpoint)
+    deliver = Deliver(connection, signer)
+    waiting = anext(deliver.blocks("mychannel", start=0)) if streaming else call_of(connection, signer)
+    task = asyncio.ensure_future(waiting)
+    await asyncio.wait_for(node.asked.wait(), 10)
+
+    await connection.close()
+
+    with pytest.raises(TransportError):
+        await task
+
+
+async def test_cancelling_a_task_that_waits_for_a_peer_cancels_it(
+    node: ScriptedNode, connection: Connection, signer: SigningIdentity
+) -> None:
+    node.silent = True
+    task = asyncio.ensure_future(call_of(connection, signer))
+    await asyncio.wait_for(node.asked.wait(), 10)
+
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fabric_protos.common import common_pb2
 from fabric_protos.peer import chaincode_pb2, proposal_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric_admin.collection import CollectionConfig, collection_package, read_collection_package
@@ -78,6 +78,7 @@ def test_a_policy_parameter_that_is_none_is_refused(parameter: bytes) -> None:
         policy_text(parameter)
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.builds(
@@ -105,6 +106,7 @@ def test_collections_read_back_as_they_were_given(collections: list[CollectionCo
     ]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_no_trailer_can_make_reading_details_fail(value: bytes) -> None:
     details = decode_details([("grpc-status-details-bin", value), ("other", "text")])
