@@ -57,6 +57,19 @@ class Member:
             while (await self.system.chain_info(CHANNEL)).height < height:  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
+    async def usable(self) -> None:
+        """Wait until the own gateway has heard by gossip which peers run the contract."""
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                try:
+                    await self._gateway.endorse(CHANNEL, NAME, [b"GetInfo"])
+                except GatewayError as unready:
+                    if unready.code != "FAILED_PRECONDITION":
+                        raise
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
 
 def encoded(*args: str | bytes) -> list[bytes]:
     return [arg.encode() if isinstance(arg, str) else arg for arg in args]
@@ -86,6 +99,8 @@ async def members(
             *(member.lifecycle.approve(CHANNEL, definition, package_ids[0]) for member in everyone.values())
         )
         await next(iter(everyone.values())).lifecycle.commit(CHANNEL, definition)
+        await level(everyone)
+        await asyncio.gather(*(member.usable() for member in everyone.values()))
         yield everyone
 
 
@@ -94,8 +109,15 @@ def given(msp_ids: tuple[str, ...], proposal_id: str) -> ProposalDocument:
     return document(msp_ids, proposal_id=proposal_id, content=chaincode_content(), deadline=deadline)
 
 
-async def facts(member: Member, of: Proposal, height: int) -> Facts:
-    await member.caught_up(height)
+async def level(members: Mapping[str, Member]) -> int:
+    """Wait until every peer has all blocks that any of them has now, and give their height."""
+    infos = await asyncio.gather(*(member.system.chain_info(CHANNEL) for member in members.values()))
+    height = max(info.height for info in infos)
+    await asyncio.gather(*(member.caught_up(height) for member in members.values()))
+    return height
+
+
+async def facts(member: Member, of: Proposal) -> Facts:
     return Facts.parse(await member.evaluate("GetProposal", of.creator.msp_id, of.id))
 
 
@@ -106,16 +128,15 @@ async def test_all_organizations_vote_at_once_and_every_peer_derives_the_same(me
     of = Proposal.parse(await first.submit("Propose", given(names, "voted").canonical()))
 
     # and every peer that may endorse has it
-    height = (await first.system.chain_info(CHANNEL)).height
-    await asyncio.gather(*(member.caught_up(height) for member in members.values()))
+    await level(members)
 
     # When all others vote at the same moment
     votes = [members[name].submit("Vote", names[0], of.id, of.hash, "Agree") for name in names[1:]]
     await asyncio.gather(*votes)
 
     # Then every vote counts, on every organization's own peer, and none needed a second try
-    height = (await first.system.chain_info(CHANNEL)).height
-    seen = await asyncio.gather(*(facts(member, of, height) for member in members.values()))
+    height = await level(members)
+    seen = await asyncio.gather(*(facts(member, of) for member in members.values()))
     assert len({known.canonical() for known in seen}) == 1
     tally = derive(seen[0], now())
     assert (tally.phase, tally.agreed) == (Phase.ACCEPTED, names)
@@ -138,8 +159,7 @@ async def test_all_organizations_vote_at_once_and_every_peer_derives_the_same(me
 async def test_refusals_reach_the_caller_with_their_code(members: Mapping[str, Member]) -> None:
     names = tuple(sorted(members))
     of = Proposal.parse(await members[names[0]].submit("Propose", given(names, "refused").canonical()))
-    height = (await members[names[0]].system.chain_info(CHANNEL)).height
-    await asyncio.gather(*(member.caught_up(height) for member in members.values()))
+    await level(members)
 
     with pytest.raises(GatewayError) as refused:
         await members[names[1]].submit("Vote", names[0], of.id, "0" * 64, "Agree")
@@ -158,8 +178,7 @@ async def test_a_list_is_read_page_by_page(members: Mapping[str, Member]) -> Non
     )
 
     reader = members[names[-1]]
-    height = max([(await member.system.chain_info(CHANNEL)).height for member in members.values()])
-    await reader.caught_up(height)
+    await level(members)
     found: list[str] = []
     bookmark = ""
     while True:
