@@ -75,7 +75,6 @@ class Reason(StrEnum):
     IDENTITY_INVALID = "IdentityInvalid"
     CERTIFICATE_EXPIRED = "CertificateExpired"
     UNKNOWN_MSP = "UnknownMSP"
-    NOT_AUTHORIZED = "NotAuthorized"
     NO_PEERS = "NoPeers"
     PEER_UNREACHABLE = "PeerUnreachable"
     CHANNEL_NOT_FOUND = "ChannelNotFound"
@@ -118,9 +117,6 @@ class Reason(StrEnum):
     VOTING_CLOSED = "VotingClosed"
     ALREADY_VOTED = "AlreadyVoted"
     DUPLICATE_VOTE = "DuplicateVote"
-
-    # Ours to repair.
-    INTERNAL_ERROR = "InternalError"
 
 
 class Condition(ApiModel):

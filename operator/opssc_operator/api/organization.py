@@ -1,4 +1,4 @@
-"""FabricOrganization: who this namespace acts for, with which keys, peers, orderers and policies."""
+"""FabricOrganization: who this namespace acts for, with which keys, peers and policies."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -107,14 +107,6 @@ class Peers(ApiModel):
     explicit: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=64)]
 
 
-class Orderer(ApiModel):
-    """An orderer that blocks may be fetched from."""
-
-    address: Address
-    tls_ca: TlsAuthority
-    server_name: ServerName | None = None
-
-
 class Bootstrap(ApiModel):
     """This organization's consent to deploy the OpsSC contract itself with exactly these parameters."""
 
@@ -169,7 +161,6 @@ class FabricOrganizationSpec(ApiModel):
     governance: Governance
     identities: Identities
     peers: Peers
-    orderers: Annotated[tuple[Orderer, ...], Field(max_length=64)] = ()
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
     mirror: Mirror = Mirror()

@@ -139,7 +139,6 @@ class PeerProgress(ApiModel):
     state: PeerState
     package_id: _PackageID | None = None
     message: StatusText | None = None
-    attempts: _Count | None = None
 
 
 class CommitRecord(ApiModel):
@@ -156,7 +155,6 @@ class LastError(ApiModel):
     reason: Reason
     message: StatusText
     time: Time
-    retry_time: Time | None = None
 
 
 class ChaincodeProposalStatus(ApiModel):

@@ -99,11 +99,10 @@ STATUSES: dict[Kind, ApiModel] = {
                 state=PeerState.INSTALLED,
                 package_id=PACKAGE_ID,
                 message="installed",
-                attempts=1,
             ),
         ),
         commit=CommitRecord(by="Org1MSP", tx_id="0" * 64, block=9),
-        last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW, retry_time=NOW),
+        last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW),
         conditions=CONDITIONS,
     ),
     Kind.VOTE: VoteStatus(
