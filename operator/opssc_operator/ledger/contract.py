@@ -22,6 +22,8 @@ from opssc_operator.ledger.translate import explain
 QUERY_SECONDS: Final = 15.0
 SUBMIT_SECONDS: Final = 60.0
 PAGE_SIZE: Final = 100
+LAGGING_SECONDS: Final = 0.1
+"""How soon a write is tried again when another organization's peer lags behind the own one."""
 CODED: Final = re.compile(r"\b(INVALID|NOT_FOUND|FORBIDDEN|CLOSED|HASH_MISMATCH|CONFLICT|CLOCK_SKEW): (.*)", re.DOTALL)
 
 
@@ -113,10 +115,16 @@ class OpsContract:
 
     async def _submit(self, function: str, arguments: list[bytes], *, as_admin: bool = True) -> Submitted:
         gateway = await self._gateway(as_admin=as_admin)
-        with refusals(f"{function} on channel {self.channel}"):
-            return await gateway.submit(
-                self.channel, self.name, [function.encode(), *arguments], timeout_seconds=SUBMIT_SECONDS
-            )
+        try:
+            with refusals(f"{function} on channel {self.channel}"):
+                return await gateway.submit(
+                    self.channel, self.name, [function.encode(), *arguments], timeout_seconds=SUBMIT_SECONDS
+                )
+        except ContractRefused as exc:
+            if exc.code == "NOT_FOUND":
+                # The own peer shows the proposal; another organization's is a block behind.
+                raise TransientError(exc.message, LAGGING_SECONDS) from exc
+            raise
 
     async def _evaluate(self, function: str, arguments: list[bytes]) -> bytes:
         gateway = await self._gateway(as_admin=False)
