@@ -20,6 +20,7 @@ from opssc_chaincode.shim.stub import Chaincode
 _log = logging.getLogger(__name__)
 _MAX_MESSAGE_BYTES = 100 * 1024 * 1024
 _GRACE_SECONDS = 3.0
+_END_SECONDS = 1.0
 _OPTIONS = (
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
@@ -93,12 +94,10 @@ class Server:
         if self._server is None:
             return
         server, self._server = self._server, None
-        drains = [asyncio.create_task(stream.drain()) for stream in self._streams]
-        if drains:
-            _, late = await asyncio.wait(drains, timeout=grace_seconds)
-            for drain in late:
-                drain.cancel()
-        await server.stop(0)
+        for stream in self._streams:
+            stream.stop(grace_seconds)
+        # Streams end by themselves; cancelled ones would be reported by gRPC as failures.
+        await server.stop(grace_seconds + _END_SECONDS)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -31,13 +31,15 @@ class PeerStream:
         self._chaincode = chaincode
         self._write = write
         self._ready = False
+        self._stopping = asyncio.Event()
+        self._grace_seconds = 0.0
         # gRPC refuses a second write while one is under way, so one task writes for all transactions.
         self._outgoing: asyncio.Queue[chaincode_shim_pb2.ChaincodeMessage] = asyncio.Queue()
         self._running: dict[tuple[str, str], asyncio.Task[chaincode_shim_pb2.ChaincodeMessage]] = {}
         self._waiting: dict[tuple[str, str], asyncio.Future[chaincode_shim_pb2.ChaincodeMessage]] = {}
 
     async def serve(self, messages: AsyncIterable[chaincode_shim_pb2.ChaincodeMessage]) -> None:
-        """Register, then answer until the peer ends the stream; transactions still running are cancelled then.
+        """Register, then answer until the peer ends the stream or `stop`; what still runs then is cancelled.
 
         Raises StreamClosedError when the peer can no longer be written to.
         """
@@ -45,19 +47,19 @@ class PeerStream:
         self._send(_Message(type=_Message.REGISTER, payload=name.SerializeToString()))
         writer = asyncio.create_task(self._write_all())
         reader = asyncio.create_task(self._read_all(messages))
+        stop = asyncio.create_task(self._stop())
         try:
-            done, _ = await asyncio.wait([reader, writer], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([reader, writer, stop], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 await task
         finally:
-            await _cancel(reader, writer, *self._running.values())
+            await _cancel(reader, writer, stop, *self._running.values())
             _log.info("peer left", extra={"package_id": self._package_id})
 
-    async def drain(self) -> None:
-        """Wait until no transaction is running and every answer is written."""
-        while self._running:
-            await asyncio.wait(self._running.values())
-        await self._outgoing.join()
+    def stop(self, grace_seconds: float) -> None:
+        """End the stream once no transaction is running and every answer is written, or after `grace_seconds`."""
+        self._grace_seconds = grace_seconds
+        self._stopping.set()
 
     async def ask(self, message: chaincode_shim_pb2.ChaincodeMessage) -> bytes:
         """Send one request and give the answer's payload; raises StateError with Fabric's text.
@@ -79,6 +81,16 @@ class PeerStream:
         if reply.type == _Message.ERROR:
             raise StateError(reply.payload.decode(errors="replace"))
         return reply.payload
+
+    async def _stop(self) -> None:
+        await self._stopping.wait()
+        try:
+            async with asyncio.timeout(self._grace_seconds):
+                while self._running:
+                    await asyncio.wait(self._running.values())
+                await self._outgoing.join()
+        except TimeoutError:
+            _log.warning("transactions are given up", extra={"transactions": len(self._running)})
 
     async def _read_all(self, messages: AsyncIterable[chaincode_shim_pb2.ChaincodeMessage]) -> None:
         async for message in messages:
