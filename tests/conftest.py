@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from opssc_tools.cluster import LocalCluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+# How long an example takes says how busy the machine is, nothing about the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
