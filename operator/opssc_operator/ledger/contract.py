@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 from fabric_admin.errors import ChaincodeError, CommitFailed, FabricError, GatewayError
 from fabric_admin.gateway import Gateway, Submitted
-from opssc_chaincode.model import Facts, FactsPage, Info
+from opssc_chaincode.model import Document, DocumentError, Facts, FactsPage, Info
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.errors import TerminalError, TransientError
@@ -62,6 +62,18 @@ def refusals(doing: str) -> Iterator[None]:
         raise TransientError(f"{doing}: {explain(exc)}") from exc
 
 
+D = TypeVar("D", bound=Document)
+
+
+def _read(kind: type[D], answer: bytes) -> D:
+    """Read an answer of the contract; another version's words are no reason to stop for good."""
+    try:
+        return kind.from_state(answer)
+    except DocumentError as exc:
+        message = f"the contract's answer cannot be read by this operator, upgrade one of them: {exc}"
+        raise TransientError(message, reason=Reason.CONTRACT_MISMATCH) from exc
+
+
 class OpsContract:
     """Typed calls of the contract ``name`` on ``channel``."""
 
@@ -91,7 +103,7 @@ class OpsContract:
     async def fetch(self, ref: ProposalRef) -> Facts | None:
         """Everything said about one proposal, or None when the ledger has none of that name."""
         try:
-            return Facts.from_state(await self._evaluate("GetProposal", list(_ref(ref))))
+            return _read(Facts, await self._evaluate("GetProposal", list(_ref(ref))))
         except ContractRefused as exc:
             if exc.code == "NOT_FOUND":
                 return None
@@ -102,7 +114,7 @@ class OpsContract:
         bookmark = ""
         while True:
             arguments = [b"{}", str(PAGE_SIZE).encode(), bookmark.encode()]
-            page = FactsPage.from_state(await self._evaluate("ListProposals", arguments))
+            page = _read(FactsPage, await self._evaluate("ListProposals", arguments))
             for facts in page.proposals:
                 yield facts
             bookmark = page.bookmark
@@ -111,7 +123,7 @@ class OpsContract:
 
     async def fetch_version(self) -> str:
         """The running contract's version."""
-        return Info.from_state(await self._evaluate("GetInfo", [])).version
+        return _read(Info, await self._evaluate("GetInfo", [])).version
 
     async def _submit(self, function: str, arguments: list[bytes], *, as_admin: bool = True) -> Submitted:
         gateway = await self._gateway(as_admin=as_admin)
