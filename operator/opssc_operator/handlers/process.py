@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import kopf
 
+from opssc_operator.api.group import Kind
 from opssc_operator.handlers.context import Context
 from opssc_operator.handlers.options import build_options
 from opssc_operator.handlers.registry import build_registry
@@ -98,6 +99,10 @@ class _Process:
             METRICS.queue_keys.labels(state).set_function(partial(getattr, self._queue, state))
         await self._server.start()
         await wait_until_served(self._kube, self._namespace, timeout_seconds=self._startup_seconds)
+        # The watches of all kinds begin at once. A proposal must not be told that it has no organization because its
+        # own kind happened to be listed first.
+        for organization in await self._kube.list_objects(Kind.FABRIC_ORGANIZATION, self._namespace):
+            self.feed.saw(Kind.FABRIC_ORGANIZATION, None, organization)
         self._running = asyncio.create_task(self._runner.run(), name="reconcile runner")
         self._running.add_done_callback(lambda _: self.broken.set())
         self._queue.add_after(sweep_key(self._namespace), SWEEP_PERIOD_SECONDS)

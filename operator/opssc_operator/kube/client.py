@@ -185,6 +185,11 @@ class KubeClient:
         }
         await self._transport.send(Request("create", EVENTS, involved.namespace), body=event)
 
+    async def list_objects(self, kind: Kind, namespace: str) -> tuple[Mapping[str, Any], ...]:
+        """All objects of `kind` as the API server returns them; only for kinds of which there are few."""
+        body = await self._transport.send(Request("list", resource_of(kind), namespace)) or {}
+        return tuple(body.get("items") or ())
+
     async def list_uids(self, kind: Kind, namespace: str) -> Listing | None:
         """Which objects of `kind` exist, without their content; None when the API server does not serve the kind."""
         body = await self._transport.send(Request("list", resource_of(kind), namespace), accept=_METADATA_LIST)
