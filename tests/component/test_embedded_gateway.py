@@ -16,8 +16,10 @@ from fabric_protos.orderer import ab_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_response_pb2
 from fabric_protos.peer import chaincode_shim_pb2 as shim
 
+from fabric_admin.blocks import transactions
 from fabric_admin.errors import DeadlineExceeded, GatewayError
 from fabric_admin.gateway import Gateway
+from fabric_devnet.errors import NotSupported
 from fabric_devnet.faults import Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -424,3 +426,30 @@ async def test_two_transactions_on_one_key_do_not_both_win(raw: RawDeployment) -
     assert {str(outcome).rpartition(" ")[2] for outcome in outcomes if isinstance(outcome, Exception)} == {
         "MVCC_READ_CONFLICT"
     }
+
+
+async def test_an_envelope_that_reaches_the_orderer_twice_is_committed_once(
+    embedded: Consortium, raw: RawDeployment
+) -> None:
+    orderer = embedded.network.orderers[0]
+    raw.script = answering(lambda _: ok())
+    embedded.network.faults.add(
+        Fault(kind=FaultKind.DUPLICATE, method="/orderer.AtomicBroadcast/Broadcast", endpoint=orderer.name)
+    )
+
+    submitted = await raw.submit()
+    await raw.submit()
+    block = await embedded.first.system.block_by_transaction(CHANNEL, submitted.transaction_id)
+    history = [
+        transaction.validation_code
+        for number in (block.header.number, block.header.number + 1)
+        for transaction in transactions(await embedded.first.system.block_by_number(CHANNEL, number))
+        if transaction.tx_id == submitted.transaction_id
+    ]
+
+    assert history == ["VALID", "DUPLICATE_TXID"]
+
+
+async def test_a_fault_that_cannot_be_injected_is_refused(embedded: Consortium) -> None:
+    with pytest.raises(NotSupported, match="faults of kind reorder are not supported by the embedded network"):
+        embedded.network.faults.add(Fault(kind=FaultKind.REORDER))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fabric_devnet.embedded.injection import FaultInterceptor
+from fabric_devnet.embedded.injection import EmbeddedFaults, FaultInterceptor
 from fabric_devnet.embedded.membership import Membership
 from fabric_devnet.embedded.orderer import Orderer
 from fabric_devnet.embedded.ordering import OrderingService
 from fabric_devnet.embedded.peer import Peer
 from fabric_devnet.embedded.transient import TransientStore
-from fabric_devnet.faults import FaultTable
 
 if TYPE_CHECKING:
     from fabric_devnet.plan import NetworkPlan, OrdererNode, PeerNode
@@ -21,7 +20,7 @@ class EmbeddedBackend:
 
     def __init__(self, plan: NetworkPlan) -> None:
         self.plan = plan
-        self._faults = FaultTable()
+        self._faults = EmbeddedFaults()
         self._membership = Membership(self._faults)
         self._ordering = OrderingService()
         self._transient = TransientStore()
@@ -29,7 +28,7 @@ class EmbeddedBackend:
         self._orderers: dict[str, Orderer] = {}
 
     @property
-    def faults(self) -> FaultTable:
+    def faults(self) -> EmbeddedFaults:
         """Faults to inject into calls to the nodes and between them."""
         return self._faults
 

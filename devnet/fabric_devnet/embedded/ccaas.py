@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -167,20 +168,19 @@ async def open_stream(package_id: str, connection: ServerConnection, invoke_othe
         raise ChaincodeUnavailable(
             f"connection to {package_id} failed: error cannot create connection for {package_id}: {exc}"
         ) from exc
-    call = chaincode_shim_pb2_grpc.ChaincodeStub(channel).Connect()
-    try:
-        async with asyncio.timeout(STARTUP_TIMEOUT_SECONDS):
-            await _register(package_id, call)
-    except TimeoutError as exc:
-        await channel.close()
-        raise ChaincodeUnavailable(f"timeout expired while starting chaincode {package_id} for transaction") from exc
-    except grpc.aio.AioRpcError as exc:
-        await channel.close()
-        raise ChaincodeUnavailable(f"chaincode registration failed: {exc.details()}") from exc
-    except ChaincodeUnavailable:
-        await channel.close()
-        raise
-    return ChaincodeStream(channel, call, invoke_other)
+    async with AsyncExitStack() as cleanup:
+        cleanup.push_async_callback(channel.close)
+        call = chaincode_shim_pb2_grpc.ChaincodeStub(channel).Connect()
+        try:
+            async with asyncio.timeout(STARTUP_TIMEOUT_SECONDS):
+                await _register(package_id, call)
+        except TimeoutError as exc:
+            text = f"timeout expired while starting chaincode {package_id} for transaction"
+            raise ChaincodeUnavailable(text) from exc
+        except grpc.aio.AioRpcError as exc:
+            raise ChaincodeUnavailable(f"chaincode registration failed: {exc.details()}") from exc
+        cleanup.pop_all()
+        return ChaincodeStream(channel, call, invoke_other)
 
 
 async def _dial(connection: ServerConnection) -> None:

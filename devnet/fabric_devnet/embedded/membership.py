@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fabric_devnet.embedded.errors import NodeUnreachable, ProposalRefused
-from fabric_devnet.embedded.injection import suffer
+from fabric_devnet.embedded.injection import call_between_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,20 +117,26 @@ class Membership:
         self, target: EndorsingPeer, signed: proposal_pb2.SignedProposal
     ) -> proposal_response_pb2.ProposalResponse:
         """Ask another peer to endorse; raises NodeUnreachable with the text a gRPC client would see."""
-        await suffer(self.faults, PROCESS_PROPOSAL, target.name)
-        if not target.running:
-            raise NodeUnreachable(_unavailable(target.address))
-        try:
-            return await target.process(signed)
-        except ProposalRefused as exc:
-            raise NodeUnreachable(f"rpc error: code = Unknown desc = {exc}") from exc
+
+        async def call() -> proposal_response_pb2.ProposalResponse:
+            if not target.running:
+                raise NodeUnreachable(_unavailable(target.address))
+            try:
+                return await target.process(signed)
+            except ProposalRefused as exc:
+                raise NodeUnreachable(f"rpc error: code = Unknown desc = {exc}") from exc
+
+        return await call_between_nodes(self.faults, PROCESS_PROPOSAL, target.name, call)
 
     async def broadcast(self, target: OrderingNode, envelope: common_pb2.Envelope) -> ab_pb2.BroadcastResponse:
         """Send a message to an orderer; raises NodeUnreachable with the text a gRPC client would see."""
-        await suffer(self.faults, BROADCAST, target.node.name)
-        if not target.running:
-            raise NodeUnreachable(_unavailable(target.node.address))
-        return target.broadcast(envelope)
+
+        async def call() -> ab_pb2.BroadcastResponse:
+            if not target.running:
+                raise NodeUnreachable(_unavailable(target.node.address))
+            return target.broadcast(envelope)
+
+        return await call_between_nodes(self.faults, BROADCAST, target.node.name, call)
 
 
 def _unavailable(address: str) -> str:

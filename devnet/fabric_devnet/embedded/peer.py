@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import grpc
 from fabric_protos.discovery import protocol_pb2_grpc
 from fabric_protos.gateway import gateway_pb2_grpc
-from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc
+from fabric_protos.peer import events_pb2_grpc, peer_pb2_grpc, snapshot_pb2_grpc
 
 from fabric_admin.errors import FabricError
 from fabric_admin.identity import SigningIdentity
@@ -28,7 +28,7 @@ from fabric_devnet.embedded.lifecycle.runnable import find_runnable
 from fabric_devnet.embedded.lifecycle.scc import LifecycleChaincode
 from fabric_devnet.embedded.lifecycle.state import NAMESPACE
 from fabric_devnet.embedded.packages import PackageStore
-from fabric_devnet.embedded.peerservices import DeliverService, EndorserService
+from fabric_devnet.embedded.peerservices import DeliverService, EndorserService, SnapshotService
 from fabric_devnet.embedded.qscc import QueryChaincode
 from fabric_devnet.errors import NodeFailed
 
@@ -126,6 +126,7 @@ class Peer:
         gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, server)
         events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, server)
         protocol_pb2_grpc.add_DiscoveryServicer_to_server(self._discovery, server)
+        snapshot_pb2_grpc.add_SnapshotServicer_to_server(SnapshotService(), server)
         credentials = grpc.ssl_server_credentials([(self._key, self._certificate)])
         try:
             server.add_secure_port(self.address, credentials)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import grpc
 from fabric_protos.common import common_pb2
-from fabric_protos.peer import events_pb2, events_pb2_grpc, peer_pb2_grpc, proposal_pb2, proposal_response_pb2
+from fabric_protos.peer import (
+    events_pb2,
+    events_pb2_grpc,
+    peer_pb2_grpc,
+    proposal_pb2,
+    proposal_response_pb2,
+    snapshot_pb2,
+    snapshot_pb2_grpc,
+)
 
 from fabric_devnet.embedded.deliver import DeliverHandler
 from fabric_devnet.embedded.errors import ProposalRefused
@@ -15,6 +23,8 @@ from fabric_devnet.embedded.filteredblocks import filter_block
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from google.protobuf import empty_pb2
+
     from fabric_admin.policy import SignedData
     from fabric_devnet.embedded.acl import AccessControl
     from fabric_devnet.embedded.deliver import Source
@@ -22,7 +32,13 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.ledger import Ledger
 
     ProposalContext = grpc.aio.ServicerContext[proposal_pb2.SignedProposal, proposal_response_pb2.ProposalResponse]
+    SnapshotContext = grpc.aio.ServicerContext[snapshot_pb2.SignedSnapshotRequest, empty_pb2.Empty]
+    SnapshotQueryContext = grpc.aio.ServicerContext[
+        snapshot_pb2.SignedSnapshotRequest, snapshot_pb2.QueryPendingSnapshotsResponse
+    ]
     DeliverContext = grpc.aio.ServicerContext[common_pb2.Envelope, events_pb2.DeliverResponse]
+
+_NO_SNAPSHOTS: Final = "snapshots are not supported by the embedded network"
 
 
 class EndorserService(peer_pb2_grpc.EndorserServicer):
@@ -83,6 +99,34 @@ class DeliverService(events_pb2_grpc.DeliverServicer):
                     grpc.StatusCode.UNIMPLEMENTED, "DeliverWithPrivateData is not supported by the embedded network"
                 )
             yield events_pb2.DeliverResponse(status=common_pb2.Status.BAD_REQUEST)
+
+
+class SnapshotService(snapshot_pb2_grpc.SnapshotServicer):
+    """`protos.Snapshot` on one peer, which takes none."""
+
+    async def Generate(  # noqa: N802 - the service's name for it
+        self,
+        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
+        context: SnapshotContext,
+    ) -> empty_pb2.Empty:
+        """Refuse."""
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
+
+    async def Cancel(  # noqa: N802 - the service's name for it
+        self,
+        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
+        context: SnapshotContext,
+    ) -> empty_pb2.Empty:
+        """Refuse."""
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
+
+    async def QueryPendings(  # noqa: N802 - the service's name for it
+        self,
+        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
+        context: SnapshotQueryContext,
+    ) -> snapshot_pb2.QueryPendingSnapshotsResponse:
+        """Refuse."""
+        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
 
 
 def _authorize(access: AccessControl, resource: str) -> Callable[[Source, SignedData], None]:
