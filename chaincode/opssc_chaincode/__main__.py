@@ -8,7 +8,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from opssc_chaincode.contract import VERSION, OpsscChaincode
+from opssc_chaincode.contract import OpsscChaincode
+from opssc_chaincode.queries import VERSION
 from opssc_chaincode.shim.errors import ServerError
 from opssc_chaincode.shim.server import TLS, serve
 

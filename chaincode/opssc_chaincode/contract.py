@@ -4,11 +4,11 @@ Every call gives the same bytes and the same writes on every peer; the clock onl
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from opssc_chaincode import arguments, canonical, state
+from opssc_chaincode import arguments, canonical, checks, queries, state
 from opssc_chaincode.errors import Code, RefusedError
-from opssc_chaincode.identity import Caller, parse_creator
+from opssc_chaincode.identity import Caller
 from opssc_chaincode.model.charter import Charter
 from opssc_chaincode.model.document import Document
 from opssc_chaincode.model.fact import (
@@ -18,26 +18,18 @@ from opssc_chaincode.model.fact import (
     Decision,
     Evidence,
     Facts,
-    FactsPage,
-    Info,
-    ListFilter,
     Outcome,
     Report,
     Step,
     Vote,
-    check_evidence,
 )
 from opssc_chaincode.model.fields import format_time
-from opssc_chaincode.model.proposal import SCHEMA, Creator, Proposal, ProposalDocument
-from opssc_chaincode.model.rule import majority
+from opssc_chaincode.model.proposal import Creator, Proposal, ProposalDocument
 from opssc_chaincode.shim.stub import Response, Stub
 from opssc_chaincode.state import ProposalKey
 from opssc_chaincode.tally import Phase, derive
 
-VERSION = "1.0.0"
 EVENT = "opssc.changed"
-MAX_PAGE_SIZE = 100
-_MAX_PAGE_BYTES = 8 * 1024 * 1024
 
 _Function = Callable[[Stub, Sequence[bytes]], Awaitable[Document]]
 
@@ -52,9 +44,9 @@ class OpsscChaincode:
             b"Vote": self._vote,
             b"Close": self._close,
             b"Report": self._report,
-            b"GetProposal": _get_proposal,
-            b"ListProposals": _list_proposals,
-            b"GetInfo": _get_info,
+            b"GetProposal": queries.get_proposal,
+            b"ListProposals": queries.list_proposals,
+            b"GetInfo": queries.get_info,
         }
 
     async def invoke(self, stub: Stub) -> Response:
@@ -72,10 +64,9 @@ class OpsscChaincode:
     async def _propose(self, stub: Stub, args: Sequence[bytes]) -> Document:
         arguments.texts(args, "document")
         given = arguments.document("document", args[0], ProposalDocument)
-        charter = given.snapshot.charter
-        self._check_clock(stub, charter)
-        caller = _voter(stub, given, charter)
-        _check_kind(given, stub.channel)
+        self._check_clock(stub, given.snapshot.charter)
+        caller = checks.voter(stub, given)
+        checks.kind(given, stub.channel)
         key = ProposalKey(caller.msp_id, given.id)
         stored = await state.read(stub, key.proposal, Proposal)
         if stored is not None:
@@ -83,7 +74,7 @@ class OpsscChaincode:
                 return stored
             raise RefusedError(Code.CONFLICT, f"{stored.name} exists with other kind or content: choose another id")
         now = _time(stub)
-        _check_deadline(given, now)
+        checks.deadline(given, now)
         proposal = Proposal(
             **{name: getattr(given, name) for name in ProposalDocument.model_fields},
             creator=Creator(msp_id=caller.msp_id, subject=caller.subject),
@@ -105,7 +96,7 @@ class OpsscChaincode:
         decision = arguments.choice("decision", decided, Decision)
         reason = arguments.reason(said)
         proposal = await self._existing(stub, key)
-        caller = _voter(stub, proposal, proposal.snapshot.charter)
+        caller = checks.voter(stub, proposal)
         if content_hash != proposal.hash:
             raise RefusedError(Code.HASH_MISMATCH, f"contentHash of {proposal.name} is {proposal.hash}")
         stored = await state.read(stub, key.vote(caller.msp_id), Vote)
@@ -127,8 +118,8 @@ class OpsscChaincode:
         cause = arguments.choice("cause", given_cause, Cause)
         reason = arguments.reason(said)
         proposal = await self._existing(stub, key)
-        caller = _voter(stub, proposal, proposal.snapshot.charter)
-        _check_cause(stub, proposal, caller, cause)
+        caller = checks.voter(stub, proposal)
+        checks.cause(stub, proposal, caller, cause)
         stored = await state.read(stub, key.closing, Closing)
         if stored is not None:
             if stored.cause is cause:
@@ -151,12 +142,9 @@ class OpsscChaincode:
         outcome = arguments.choice("outcome", given_outcome, Outcome)
         evidence = arguments.document("evidence", shown.encode(), Evidence) if shown else None
         message = arguments.reason(said, "message")
-        _check_evidence(step, outcome, evidence)
+        checks.evidence(step, outcome, evidence)
         proposal = await self._existing(stub, key)
-        charter = proposal.snapshot.charter
-        caller = _member(stub, proposal)
-        if not caller.may_report(charter.roles.report):
-            raise _lacks_role(charter.roles.report, "opssc.role=agent")
+        caller = checks.reporter(stub, proposal)
         if step not in STEPS[proposal.kind]:
             raise RefusedError(Code.INVALID, f"kind {proposal.kind} has no step {step}")
         await _check_open(stub, key)
@@ -178,7 +166,7 @@ class OpsscChaincode:
         return report
 
     async def _existing(self, stub: Stub, key: ProposalKey) -> Proposal:
-        proposal = await _found(stub, key)
+        proposal = await queries.find(stub, key)
         self._check_clock(stub, proposal.snapshot.charter)
         return proposal
 
@@ -192,56 +180,6 @@ class OpsscChaincode:
             )
 
 
-async def _get_proposal(stub: Stub, args: Sequence[bytes]) -> Document:
-    creator, proposal_id = arguments.texts(args, "creator id")
-    proposal = await _found(stub, arguments.proposal_key(creator, proposal_id))
-    (facts,) = await state.read_facts(stub, [proposal])
-    return facts
-
-
-async def _list_proposals(stub: Stub, args: Sequence[bytes]) -> Document:
-    given_filter, given_size, bookmark = arguments.texts(args, "filter pageSize [bookmark]")
-    wanted = arguments.document("filter", given_filter.encode(), ListFilter)
-    size = arguments.number("pageSize", given_size, at_most=MAX_PAGE_SIZE)
-    start, end = state.proposal_range(wanted.creator)
-    if bookmark:
-        creator, _, proposal_id = bookmark.partition("/")
-        first = arguments.proposal_key(creator, proposal_id).proposal
-        if not start <= first < end:
-            raise RefusedError(Code.INVALID, "bookmark belongs to another filter")
-        start = first
-    page = await stub.get_state_page(start, end, page_size=size)
-    following = page.bookmark
-    proposals: list[Proposal] = []
-    total = 0
-    for entry in page.items:
-        total += len(entry.value)
-        # A page of hostile, large proposals must not become too large for a message; one is always given.
-        if total > _MAX_PAGE_BYTES and entry is not page.items[0]:
-            following = entry.key
-            break
-        proposal = state.proposal_from(entry)
-        if _matches(proposal, wanted):
-            proposals.append(proposal)
-    following_key = state.proposal_of(following)
-    return FactsPage(
-        proposals=await state.read_facts(stub, proposals),
-        bookmark="" if following_key is None else f"{following_key.creator}/{following_key.id}",
-    )
-
-
-async def _get_info(_stub: Stub, args: Sequence[bytes]) -> Document:
-    arguments.texts(args, "")
-    return Info(version=VERSION, schema_version=SCHEMA, kinds=tuple(sorted(STEPS)))
-
-
-async def _found(stub: Stub, key: ProposalKey) -> Proposal:
-    proposal = await state.read(stub, key.proposal, Proposal)
-    if proposal is None:
-        raise RefusedError(Code.NOT_FOUND, f"there is no proposal {key.creator}/{key.id}")
-    return proposal
-
-
 async def _check_open(stub: Stub, key: ProposalKey) -> None:
     closing = await state.read(stub, key.closing, Closing)
     if closing is not None:
@@ -252,69 +190,6 @@ async def _with_votes(stub: Stub, key: ProposalKey, proposal: Proposal) -> Facts
     """Read every member's vote key, absent ones too: a vote and a closing in one block invalidate each other."""
     votes = [await state.read(stub, key.vote(msp_id), Vote) for msp_id in proposal.snapshot.members]
     return Facts(proposal=proposal, votes=tuple(vote for vote in votes if vote is not None))
-
-
-def _member(stub: Stub, proposal: ProposalDocument) -> Caller:
-    caller = parse_creator(stub.creator)
-    if caller.msp_id not in proposal.snapshot.members:
-        raise RefusedError(Code.FORBIDDEN, f"{caller.msp_id} is not among the proposal's members")
-    return caller
-
-
-def _voter(stub: Stub, proposal: ProposalDocument, charter: Charter) -> Caller:
-    caller = _member(stub, proposal)
-    if not caller.may_vote(charter.roles.vote):
-        raise _lacks_role(charter.roles.vote, "opssc.role=voter")
-    return caller
-
-
-def _lacks_role(role: str, attribute: str) -> RefusedError:
-    return RefusedError(Code.FORBIDDEN, f"the caller's certificate needs OU {role} or the attribute {attribute}")
-
-
-def _check_kind(given: ProposalDocument, governance_channel: str) -> None:
-    """Check what binds content and snapshot of one kind."""
-    snapshot, content = given.snapshot, given.content
-    if not isinstance(content, Charter):
-        if content.channel != snapshot.channel:
-            raise RefusedError(
-                Code.INVALID, f"content.channel is {content.channel}, but the snapshot is of {snapshot.channel}"
-            )
-        return
-    if snapshot.channel != governance_channel:
-        raise RefusedError(Code.INVALID, f"the snapshot of a charter is of {governance_channel}")
-    if snapshot.rule != majority(snapshot.members):
-        raise RefusedError(Code.INVALID, "the rule of a charter is floor(N/2)+1 of all members, in their order")
-    if (content.version, content.previous) != (snapshot.charter.version + 1, snapshot.charter.proposal):
-        raise RefusedError(Code.INVALID, "content.version and content.previous must follow the snapshot's charter")
-
-
-def _check_deadline(given: ProposalDocument, now: datetime) -> None:
-    longest = timedelta(seconds=given.snapshot.charter.voting_period.max)
-    # By subtraction: a deadline may be the last second of year 9999.
-    if not timedelta(0) < given.deadline - now <= longest:
-        raise RefusedError(
-            Code.INVALID,
-            f"deadline must be after {format_time(now)} and at most {int(longest.total_seconds())} s later",
-        )
-
-
-def _check_cause(stub: Stub, proposal: Proposal, caller: Caller, cause: Cause) -> None:
-    if cause is Cause.WITHDRAWN and caller.msp_id != proposal.creator.msp_id:
-        raise RefusedError(Code.FORBIDDEN, f"only {proposal.creator.msp_id} may withdraw {proposal.name}")
-    skew = proposal.snapshot.charter.max_clock_skew
-    if cause is Cause.EXPIRED and stub.timestamp - proposal.deadline <= skew:
-        raise RefusedError(
-            Code.FORBIDDEN,
-            f"{proposal.name} expires {int(skew.total_seconds())} s after {format_time(proposal.deadline)}",
-        )
-
-
-def _check_evidence(step: Step, outcome: Outcome, evidence: Evidence | None) -> None:
-    try:
-        check_evidence(step, outcome, evidence)
-    except ValueError as exc:
-        raise RefusedError(Code.INVALID, f"evidence: {exc}") from exc
 
 
 def _says_nothing_new(stored: Report, outcome: Outcome, evidence: Evidence | None, message: str | None) -> bool:
@@ -336,10 +211,6 @@ def _vote_of(stub: Stub, caller: Caller, proposal: Proposal, decision: Decision,
         tx_id=stub.transaction_id,
         subject=caller.subject,
     )
-
-
-def _matches(proposal: Proposal, wanted: ListFilter) -> bool:
-    return wanted.kind in {None, proposal.kind} and wanted.channel in {None, proposal.snapshot.channel}
 
 
 def _time(stub: Stub) -> datetime:
