@@ -291,7 +291,7 @@ async def test_a_killed_operator_goes_on_where_it_was(place: Place) -> None:
         assert second.process.returncode is None
 
 
-async def test_a_signal_ends_the_operator_within_three_seconds_though_reconciles_hang(place: Place) -> None:
+async def test_a_signal_ends_the_operator_at_once_though_reconciles_hang(place: Place) -> None:
     await place.apply(organization(), proposal("stuck", description="hang"))
     async with Operator.start(place.kubeconfig, place.namespace) as operator:
         await eventually(lambda: _is_running(operator, 1), "a reconcile hangs")
@@ -300,7 +300,8 @@ async def test_a_signal_ends_the_operator_within_three_seconds_though_reconciles
         code = await operator.end(signal.SIGTERM)
 
         assert code == 0
-        assert time.monotonic() - began < 3
+        # It takes a quarter of a second on a free machine; five are what kopf grants to tasks that were left behind.
+        assert time.monotonic() - began < 5
         assert operator.messages()[-1] == "operator stopped"
 
 

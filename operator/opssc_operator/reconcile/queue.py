@@ -79,6 +79,10 @@ class WorkQueue:
         self._schedule.done(key)
         self._release()
 
+    def absorb(self, key: Key) -> None:
+        """Takes back what asked for another run of `key`, which is running: it looks at everything anew from here."""
+        self._schedule.absorb(key)
+
     def retry(self, key: Key, retry_after: float | None = None) -> float:
         """Counts a failure of `key`, asks for the next try, and says in how many seconds."""
         seconds = backoff_seconds(self._schedule.failed(key), retry_after, self._jitter())

@@ -113,6 +113,10 @@ class Schedule:
             self._again.remove(key)
             self.add(key)
 
+    def absorb(self, key: Key) -> None:
+        """Lets the run of `key` that goes on now stand for the one that was asked for meanwhile."""
+        self._again.discard(key)
+
     def failed(self, key: Key) -> int:
         """Counts one more failure of `key` and says how many there are in a row."""
         self._failures[key] = self._failures.get(key, 0) + 1
