@@ -8,7 +8,9 @@
     │  ├─ PackageError              chaincode package
     │  ├─ IdentityError             certificate, key, signature or MSP
     │  ├─ ConfigError               channel configuration or profile
+    │  │  └─ HazardousChange        Fabric would accept it, and the channel or its nodes would suffer
     │  └─ BlockError                block, envelope or transaction
+    ├─ ConfigUpdateRefused          what an orderer would answer to a config update
     ├─ PolicyNotSatisfied           well-formed signatures that do not reach a policy
     ├─ TransportError               endpoint unreachable, TLS, connection lost; transient
     │  └─ DeadlineExceeded          no answer within the deadline
@@ -52,11 +54,54 @@ class IdentityError(InvalidInput):
 
 
 class ConfigError(InvalidInput):
-    """A channel configuration, or the profile of one, is not acceptable."""
+    """A channel configuration, or the profile of one, is not acceptable; ``element`` is its path when it is known."""
+
+    def __init__(self, message: str, *, element: str = "") -> None:
+        super().__init__(message)
+        self.element = element
+
+
+class HazardousChange(ConfigError):
+    """The change is well-formed and could be ordered, but would break the channel or its nodes; ``hazard`` names how."""
+
+    def __init__(self, element: str, hazard: str, remedy: str) -> None:
+        super().__init__(f"{element}: {hazard}; {remedy}", element=element)
+        self.hazard = hazard
+        self.remedy = remedy
 
 
 class BlockError(InvalidInput):
     """A block, or an envelope inside one, is malformed."""
+
+
+class ConfigUpdateRefused(FabricError):
+    """An orderer would refuse the config update; the text is what it would answer, word for word.
+
+    ``stage`` is the check that failed, ``element`` the path at fault as far as it is known, ``remedy`` what would
+    satisfy the rule, ``status`` the name of the Broadcast status (empty: the orderer would not answer at all).
+    """
+
+    def __init__(
+        self, stage: str, message: str, *, element: str = "", remedy: str = "", status: str = "BAD_REQUEST"
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.message = message
+        self.element = element
+        self.remedy = remedy
+        self.status = status
+
+    @property
+    def explanation(self) -> str:
+        """The refusal as a sentence that names the element, the rule and what would satisfy it."""
+        where = f"{self.element}: " if self.element and self.element not in self.message else ""
+        return f"{where}{self.message}" + (f"; {self.remedy}" if self.remedy else "")
+
+    def within(self, prefix: str) -> ConfigUpdateRefused:
+        """Return the same refusal as part of a larger step, whose name goes in front."""
+        return ConfigUpdateRefused(
+            self.stage, f"{prefix}: {self.message}", element=self.element, remedy=self.remedy, status=self.status
+        )
 
 
 class PolicyNotSatisfied(FabricError):
