@@ -136,7 +136,7 @@ async def test_organizations_without_peers_are_named(raw: RawDeployment) -> None
 
     assert (refused.value.code, refused.value.message) == (
         "UNAVAILABLE",
-        "failed to find any endorsing peers for org(s): Org8MSP, Org9MSP",
+        "failed to find any endorsing peers for org(s): Org9MSP, Org8MSP",
     )
 
 

@@ -230,10 +230,10 @@ async def _register(package_id: str, call: grpc.aio.StreamStreamCall[Message, Me
     except DecodeError as exc:
         raise ChaincodeUnavailable("chaincode registration failed: error unmarshalling ChaincodeID") from exc
     if name != package_id:
-        raise ChaincodeUnavailable(
-            f"chaincode registration failed: peer will not accept external chaincode connection {name} "
-            "(except in dev mode)"
-        )
+        _logger.warning("peer will not accept external chaincode connection %s (except in dev mode)", name)
+        call.cancel()
+        # As in Fabric, whoever waits for the chaincode learns nothing before the start-up time is over.
+        await asyncio.Event().wait()
     await call.write(Kind(type=Kind.REGISTERED))
     parameters = chaincode_pb2.ChaincodeAdditionalParams(
         use_write_batch=True,

@@ -97,7 +97,7 @@ async def endorse_by_organizations(
         msp_id: [peer for peer in _able_peers(asking, proposal) if peer.msp_id == msp_id]
         for msp_id in dict.fromkeys(organizations)
     }
-    without = sorted(msp_id for msp_id, peers in by_organization.items() if not peers)
+    without = [msp_id for msp_id, peers in by_organization.items() if not peers]
     if without:
         raise GatewayRefused(_CODES.UNAVAILABLE, f"failed to find any endorsing peers for org(s): {', '.join(without)}")
     collection = Collection(asking, proposal)
