@@ -20,4 +20,6 @@ async def test_one_manifest_becomes_a_usable_chaincode_in_every_organization(sce
     await oracle.assert_decided_and_committed_once(scenario, voters={"Org1MSP", "Org2MSP"})
     await oracle.assert_usable(scenario)
     record = await oracle.read_record(scenario)
-    assert len(record.attempts) == 1, "an undisturbed commit is tried by one organization alone"
+    # An approval that nobody waits for may reach the orderer beside the commit, which is then made again.
+    lost = {attempt.validation_code for attempt in record.attempts if not attempt.valid}
+    assert lost <= {"MVCC_READ_CONFLICT"}
