@@ -8,7 +8,6 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_SLOW = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0, 86400.0, 604800.0)
 
 
 class Metrics:
@@ -34,34 +33,6 @@ class Metrics:
             "opssc_watch_events_total", "Watch events received, by kind and type.", ("kind", "type"), registry=registry
         )
         self.objects = Gauge("opssc_objects", "Objects known from the watch.", ("kind",), registry=registry)
-        self.fabric_requests = Counter(
-            "opssc_fabric_requests_total",
-            "Requests to Fabric nodes, by result.",
-            ("operation", "code"),
-            registry=registry,
-        )
-        self.fabric_request_seconds = Histogram(
-            "opssc_fabric_request_duration_seconds",
-            "Time of one request to a Fabric node.",
-            ("operation",),
-            registry=registry,
-            buckets=_FAST,
-        )
-        self.fabric_connected = Gauge(
-            "opssc_fabric_connected", "1 while the block stream of the channel is up.", ("channel",), registry=registry
-        )
-        self.proposals = Gauge(
-            "opssc_proposals",
-            "Proposals known, by the reason of their Ready condition.",
-            ("reason",),
-            registry=registry,
-        )
-        self.proposal_commit_seconds = Histogram(
-            "opssc_proposal_commit_seconds",
-            "Time from the proposal to its commit as this organization sees it.",
-            registry=registry,
-            buckets=_SLOW,
-        )
         self.build_info = Gauge(
             "opssc_build_info", "Always 1; the version is the label.", ("version",), registry=registry
         )

@@ -15,6 +15,7 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.deployment import Approve, Commit, Install
 from opssc_operator.domain.proposal import (
     Close,
+    CreateMirror,
     LedgerAction,
     ProposalDecision,
     ProposalObserved,
@@ -74,39 +75,49 @@ class ProposalReconciler:
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one proposal as far as this organization can."""
-        ref = ProposalRef.parse(key.name)
-        await self.teller.tell_invalid(key.namespace, ref)
-        organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
-        if organization is None or session is None:
-            await self.teller.tell_not_ready(key.namespace, ref, organization)
-            return Result()
-        run = _Run(key, ref)
-        try:
-            await self._work(run, organization, session)
-        except OperatorError as exc:
-            await self.teller.tell_problem(key.namespace, ref, exc)
-            raise
+        run = _Run(key, ProposalRef.parse(key.name))
+        for _ in range(ROUNDS):
+            # Whatever asked for another run meanwhile is seen by this round.
+            self.queue.absorb(key)
+            await self.teller.tell_invalid(key.namespace, run.ref)
+            organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
+            if organization is None or session is None:
+                await self.teller.tell_not_ready(key.namespace, run.ref, organization)
+                return Result()
+            try:
+                if not await self._advance(run, organization, session):
+                    break
+            except OperatorError as exc:
+                await self.teller.tell_problem(key.namespace, run.ref, exc)
+                raise
         if isinstance(run.failure, TransientError):
             raise run.failure
         return Result(run.requeue_seconds)
 
-    async def _work(self, run: _Run, organization: FabricOrganization, session: OrganizationSession) -> None:
-        for _ in range(ROUNDS):
-            observed = await self.gatherer.gather(organization, session, run.ref)
-            decision = decide_proposal(observed)
-            changed = await perform_object_actions(self.kube, self.store, organization, observed, decision)
-            if changed:
-                continue
-            self._follow(run.key, observed, decision, session)
-            self._note_reports(run.key, observed, decision)
-            run.requeue_seconds = decision.requeue_seconds
-            actions = () if run.failure is not None else decision.ledger_actions
-            await asyncio.gather(
-                self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key)),
+    async def _advance(self, run: _Run, organization: FabricOrganization, session: OrganizationSession) -> bool:
+        """Go one round: gather, decide, act, tell; returns whether another look is due at once."""
+        observed = await self.gatherer.gather(organization, session, run.ref)
+        decision = decide_proposal(observed)
+        actions = () if run.failure is not None else decision.ledger_actions
+        if decision.object_actions == (CreateMirror(),):
+            # Nothing that is sent depends on the mirror, which only shows it.
+            changed, _ = await asyncio.gather(
+                perform_object_actions(self.kube, self.store, organization, observed, decision),
                 self._perform(run, observed, actions, session),
             )
-            if not actions:
-                return
+            if changed or actions:
+                return True
+        elif await perform_object_actions(self.kube, self.store, organization, observed, decision):
+            return True
+        self._follow(run.key, observed, decision, session)
+        self._note_reports(run.key, observed, decision)
+        run.requeue_seconds = decision.requeue_seconds
+        # What acts is started first: telling costs time of its own, and nobody waits for it.
+        await asyncio.gather(
+            self._perform(run, observed, actions, session),
+            self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key)),
+        )
+        return bool(actions)
 
     def _follow(
         self, key: Key, observed: ProposalObserved, decision: ProposalDecision, session: OrganizationSession

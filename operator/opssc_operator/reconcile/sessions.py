@@ -23,6 +23,8 @@ class Sessions:
         self._queue = queue
         self._open: dict[str, OrganizationSession] = {}
         self._ready: set[str] = set()
+        self._looked: set[str] = set()
+        self._doubted: set[str] = set()
         self._executing: dict[tuple[str, str], set[Key]] = {}
 
     def get(self, namespace: str) -> OrganizationSession | None:
@@ -32,6 +34,10 @@ class Sessions:
     def ready(self, namespace: str) -> OrganizationSession | None:
         """The session of a namespace whose governance is ready."""
         return self._open.get(namespace) if namespace in self._ready else None
+
+    def looked(self, namespace: str) -> bool:
+        """Whether it is known yet if proposals can be worked on; after a start it takes a moment."""
+        return namespace in self._looked
 
     async def ensure(self, settings: SessionSettings) -> OrganizationSession:
         """The session for these settings; another one of the same namespace is closed first."""
@@ -45,7 +51,7 @@ class Sessions:
             Wakers(
                 proposal=lambda ref: self._wake_proposal(namespace, ref),
                 channel=lambda channel: self._wake_channel(namespace, channel),
-                interrupted=lambda: self._wake_organization(namespace, 0.0),
+                interrupted=lambda: self._doubt(namespace),
             ),
         )
         self._open[namespace] = session
@@ -62,9 +68,16 @@ class Sessions:
         """Close every session."""
         await asyncio.gather(*(self.drop(namespace) for namespace in tuple(self._open)))
 
+    def take_doubt(self, namespace: str) -> bool:
+        """Whether a stream broke since this was asked last, so that nothing seen before is sure to hold."""
+        doubted = namespace in self._doubted
+        self._doubted.discard(namespace)
+        return doubted
+
     def set_ready(self, namespace: str, *, ready: bool) -> None:
         """Note whether proposals can be worked on; becoming ready enqueues everything of the namespace."""
         was = namespace in self._ready
+        self._looked.add(namespace)
         if not ready:
             self._ready.discard(namespace)
         elif not was:
@@ -94,6 +107,10 @@ class Sessions:
     def _wake_proposal(self, namespace: str, ref: ProposalRef) -> None:
         self._queue.add(proposal_key(namespace, str(ref)))
         self._wake_organization(namespace, STATUS_SECONDS)
+
+    def _doubt(self, namespace: str) -> None:
+        self._doubted.add(namespace)
+        self._wake_organization(namespace, 0.0)
 
     def _wake_organization(self, namespace: str, seconds: float) -> None:
         organization = self._store.organization(namespace)

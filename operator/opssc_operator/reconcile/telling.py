@@ -110,16 +110,24 @@ class Teller:
             status = ChaincodeProposalStatus(observed_generation=generation)
             await write_status(self.kube, known.kind, known, status, conditions)
 
-    async def tell_not_ready(self, namespace: str, ref: ProposalRef, organization: FabricOrganization | None) -> None:
-        """Say OrganizationNotReady on everything about the proposal that is not done."""
+    async def tell_not_ready(
+        self, namespace: str, ref: ProposalRef, organization: FabricOrganization | None, *, looked: bool
+    ) -> None:
+        """Say OrganizationNotReady on everything about the proposal that is not done.
+
+        Before the organization was ``looked`` at, only objects that nobody has told anything yet are told so: an
+        operator that starts again changes nothing by starting.
+        """
         message = "the namespace has no FabricOrganization; apply one"
         if organization is not None:
             message = f"FabricOrganization {organization.metadata.name} is not ready; see its conditions"
         verdict = unknown(Reason.ORGANIZATION_NOT_READY, message)
         for known in self.store.proposals(namespace, ref):
+            if not looked and _is_told(known):
+                continue
             await self._tell_above_standing(known, verdict, None)
         for vote in self.store.votes(namespace, ref):
-            if not vote.status.get("counted"):
+            if not vote.status.get("counted") and (looked or not _is_told(vote)):
                 status = VoteStatus(observed_generation=vote.metadata.generation)
                 await write_status(self.kube, Kind.VOTE, vote, status, _reconciling(verdict))
 
@@ -135,12 +143,17 @@ class Teller:
         """Change what the conditions say overall, and keep the rest; what is Ready stays so."""
         standing = standing_verdicts(known.status)
         ready = standing.get(ConditionType.READY)
-        if ready is not None and ready.holds and known.status.get("observedGeneration") == known.metadata.generation:
+        if ready is not None and ready.holds and _is_told(known):
             return
         kept = {kind: said for kind, said in standing.items() if kind not in OVERALL}
         update = {"observed_generation": known.metadata.generation, "last_error": _last_error(failure, known)}
         status = _standing_status(known).model_copy(update=update)
         await write_status(self.kube, Kind.CHAINCODE_PROPOSAL, known, status, {**kept, **_reconciling(verdict)})
+
+
+def _is_told(known: ChaincodeProposal | Vote) -> bool:
+    """Whether the status speaks of the object as it is now."""
+    return known.status.get("observedGeneration") == known.metadata.generation
 
 
 def _stalled(verdict: Verdict) -> Mapping[ConditionType, Verdict]:
