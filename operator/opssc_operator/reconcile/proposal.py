@@ -82,7 +82,8 @@ class ProposalReconciler:
             await self.teller.tell_invalid(key.namespace, run.ref)
             organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
             if organization is None or session is None:
-                await self.teller.tell_not_ready(key.namespace, run.ref, organization)
+                looked = organization is None or self.sessions.looked(key.namespace)
+                await self.teller.tell_not_ready(key.namespace, run.ref, organization, looked=looked)
                 return Result()
             try:
                 if not await self._advance(run, organization, session):
