@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.definition import Definition, Readiness
+from fabric_admin.definition import Readiness
 from fabric_admin.errors import ChaincodeError, CommitFailed, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
@@ -36,6 +36,9 @@ DONE_BEFORE: Final = (
 )
 """Texts by which a peer says that this very step was taken already (by us, or by another organization)."""
 
+_Slot = tuple[str, str, int]
+"""Channel, chaincode name and sequence: what can be committed once."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
@@ -51,7 +54,8 @@ class Deployments:
     def __init__(self, own_msp_id: str, peers: OwnPeers) -> None:
         self._own_msp_id = own_msp_id
         self._peers = peers
-        self._possible_since: dict[tuple[str, str, int], float] = {}
+        self._possible_since: dict[_Slot, float] = {}
+        self._passed: set[_Slot] = set()
 
     async def fetch_committed(self, channel: str, name: str) -> Committed | None:
         """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
@@ -62,18 +66,18 @@ class Deployments:
 
     async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
         """Everything about one deployment that own peers can show; raises TransientError or TerminalError."""
-        peers = await self._peers.observe(target.channel, target.package_id)
-        committed, approval = await asyncio.gather(
-            self.fetch_committed(target.channel, target.definition.name), self._fetch_approval(target)
+        peers, committed, approval, readiness = await asyncio.gather(
+            self._peers.observe(target.channel, target.package_id),
+            self.fetch_committed(target.channel, target.definition.name),
+            self._fetch_approval(target),
+            self._fetch_readiness(target),
         )
-        readiness = None
-        if _is_next(target, committed):
-            readiness = await self._fetch_readiness(target.channel, target.definition)
-            if readiness is None:
-                committed = await self.fetch_committed(target.channel, target.definition.name)
+        if readiness is None and _is_next(target, committed):
+            committed = await self.fetch_committed(target.channel, target.definition.name)
+        self._remember(target, committed)
         approvals: Mapping[str, bool] = {}
         mismatches: Mapping[str, Sequence[str]] = {}
-        if readiness is not None:
+        if readiness is not None and _is_next(target, committed):
             approvals, mismatches = readiness.approvals, readiness.mismatches
         elif committed is not None and committed.definition.sequence == target.definition.sequence:
             approvals = committed.approvals
@@ -88,9 +92,16 @@ class Deployments:
             ready_seconds=self._possible_for(target, rule, approvals),
         )
 
+    def _remember(self, target: Target, committed: Committed | None) -> None:
+        """Note whether readiness has nothing more to say: the sequence, or a later one, is committed."""
+        if committed is not None and committed.definition.sequence >= target.definition.sequence:
+            self._passed.add(_slot(target))
+        else:
+            self._passed.discard(_slot(target))
+
     def _possible_for(self, target: Target, rule: NOutOf, approvals: Mapping[str, bool]) -> float:
         """Seconds since this operator first saw that the commit would be endorsed."""
-        key = (target.channel, target.definition.name, target.definition.sequence)
+        key = _slot(target)
         if not rule.satisfied_by({msp_id for msp_id, done in approvals.items() if done}):
             self._possible_since.pop(key, None)
             return 0.0
@@ -106,12 +117,15 @@ class Deployments:
             )
         return None if found is None else Approval(found.definition, found.package_id)
 
-    async def _fetch_readiness(self, channel: str, definition: Definition) -> Readiness | None:
-        """Who has approved; None when the sequence was committed since it was last looked at."""
-        with translated(f"reading the commit readiness of {definition.name} on channel {channel}"):
-            lifecycle = (await self._peers.on(channel)).lifecycle
+    async def _fetch_readiness(self, target: Target) -> Readiness | None:
+        """Who has approved; None when the sequence is not the next one, as far as is known already or by the answer."""
+        if _slot(target) in self._passed:
+            return None
+        definition = target.definition
+        with translated(f"reading the commit readiness of {definition.name} on channel {target.channel}"):
+            lifecycle = (await self._peers.on(target.channel)).lifecycle
             try:
-                return await lifecycle.check_commit_readiness(channel, definition, timeout_seconds=QUERY_SECONDS)
+                return await lifecycle.check_commit_readiness(target.channel, definition, timeout_seconds=QUERY_SECONDS)
             except ChaincodeError as exc:
                 if _done_before(exc.message):
                     return None
@@ -163,6 +177,10 @@ class Deployments:
                     return StepDone()
                 raise
         return StepDone(submitted.transaction_id, submitted.block_number)
+
+
+def _slot(target: Target) -> _Slot:
+    return target.channel, target.definition.name, target.definition.sequence
 
 
 def _is_next(target: Target, committed: Committed | None) -> bool:

@@ -48,36 +48,29 @@ class OwnPeer:
     joined: frozenset[str] = frozenset()
     packages: set[str] = field(default_factory=set)
     problems: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    lifecycle: Lifecycle = field(init=False, repr=False)
+    """Lifecycle calls as the organization's admin."""
+    system: System = field(init=False, repr=False)
+    """System chaincode queries as the organization's client."""
+    admin_gateway: Gateway = field(init=False, repr=False)
+    """Gateway calls as the organization's admin."""
+    client_gateway: Gateway = field(init=False, repr=False)
+    """Gateway calls as the organization's client."""
+    deliver: Deliver = field(init=False, repr=False)
+    """Block streams as the organization's client."""
 
     @property
     def name(self) -> str:
         """The peer's name in the FabricOrganization."""
         return self.address.name
 
-    @property
-    def lifecycle(self) -> Lifecycle:
-        """Lifecycle calls as the organization's admin."""
-        return Lifecycle(self.connection, self.admin)
-
-    @property
-    def system(self) -> System:
-        """System chaincode queries as the organization's client."""
-        return System(self.connection, self.client)
-
-    @property
-    def admin_gateway(self) -> Gateway:
-        """Gateway calls as the organization's admin."""
-        return Gateway(self.connection, self.admin)
-
-    @property
-    def client_gateway(self) -> Gateway:
-        """Gateway calls as the organization's client."""
-        return Gateway(self.connection, self.client)
-
-    @property
-    def deliver(self) -> Deliver:
-        """Block streams as the organization's client."""
-        return Deliver(self.connection, self.client)
+    def __post_init__(self) -> None:
+        """Make the clients once; they hold nothing but the connection and an identity."""
+        self.lifecycle = Lifecycle(self.connection, self.admin)
+        self.system = System(self.connection, self.client)
+        self.admin_gateway = Gateway(self.connection, self.admin)
+        self.client_gateway = Gateway(self.connection, self.client)
+        self.deliver = Deliver(self.connection, self.client)
 
     def forget(self) -> None:
         """Drop what was seen, so that the next look asks the peer again."""

@@ -57,7 +57,12 @@ class Governance:
             return GovernanceLook(weak, GovernanceStatus())
         version = await session.contract.fetch_version()
         session.follow_governance()
-        message = f"{name} {version} on channel {channel}{_crowd_note(session)}"
+        return self.count(spec, session, version)
+
+    def count(self, spec: FabricOrganizationSpec, session: OrganizationSession, version: str) -> GovernanceLook:
+        """Say what the session knows of a contract that is committed and runs; asks nobody."""
+        governance = spec.governance
+        message = f"{governance.chaincode} {version} on channel {governance.channel}{_crowd_note(session)}"
         return GovernanceLook(yes(Reason.CONTRACT_COMMITTED, message), _status(session, version))
 
     async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:

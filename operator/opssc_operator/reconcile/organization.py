@@ -36,6 +36,8 @@ from opssc_operator.reconcile.store import Invalid, ObjectStore
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS: Final = 30.0
+"""How long a look at a healthy organization holds; what its proposals change meanwhile is only counted."""
 RETRY_SECONDS: Final = 3.0
 """How soon an organization that is not ready is looked at again: what a person fixes heals within seconds."""
 
@@ -52,6 +54,21 @@ class _Look:
     governance_status: GovernanceStatus | None = None
     requeue_seconds: float | None = None
 
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing stands in the organization's way."""
+        return self.identity.holds and self.peers.holds and self.governance.holds
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The last look at a namespace's organization: at which generation of which object, and when (loop time)."""
+
+    uid: str
+    generation: int
+    at: float
+    look: _Look
+
 
 class OrganizationReconciler:
     """Keeps the session of a namespace's organization, and says in status what stands in its way."""
@@ -62,6 +79,7 @@ class OrganizationReconciler:
         self._sessions = sessions
         self._governance = Governance()
         self._resynced: dict[str, float] = {}
+        self._looked: dict[str, _Looked] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Look at everything the organization stands on, and start or stop working on its proposals."""
@@ -79,13 +97,40 @@ class OrganizationReconciler:
             message = f"the namespace belongs to FabricOrganization {chosen.metadata.name}; delete one of them"
             await self._write_refusal(known, no(Reason.DUPLICATE_ORGANIZATION, message))
             return Result()
+        standing = self._standing(known)
+        if standing is not None:
+            await self._recount(known, *standing)
+            return Result()
         # Others' approvals of the contract are blocks of its channel, and may come while this very look goes on.
         self._sessions.watch_channel(key, known.spec.governance.channel)
+        started = asyncio.get_running_loop().time()
         look = await self._look(known)
         if look.governance.holds:
             self._sessions.watch_channel(key, None)
         await self._write(known, look)
+        self._looked[key.namespace] = _Looked(known.metadata.uid, known.metadata.generation, started, look)
         return Result(look.requeue_seconds)
+
+    def _standing(self, known: FabricOrganization) -> tuple[_Look, OrganizationSession] | None:
+        """The last look and its session, while they hold; None when everything is to be looked at anew."""
+        namespace = known.metadata.namespace
+        last, session = self._looked.get(namespace), self._sessions.ready(namespace)
+        doubted = self._sessions.take_doubt(namespace)
+        if doubted or last is None or session is None or not last.look.healthy:
+            return None
+        age = asyncio.get_running_loop().time() - last.at
+        # A second less, because a resync is due that much before its time.
+        if age >= min(LOOK_SECONDS, known.spec.resync_period.total_seconds() - 1.0):
+            return None
+        same = (last.uid, last.generation) == (known.metadata.uid, known.metadata.generation)
+        return (last.look, session) if same else None
+
+    async def _recount(self, known: FabricOrganization, look: _Look, session: OrganizationSession) -> None:
+        """Write what the session's blocks have changed since the last look."""
+        if look.governance_status is not None and look.governance_status.contract_version is not None:
+            found = self._governance.count(known.spec, session, look.governance_status.contract_version)
+            look.governance, look.governance_status = found.verdict, found.status
+        await self._write(known, look)
 
     async def _stop(self, namespace: str) -> None:
         await self._sessions.drop(namespace)

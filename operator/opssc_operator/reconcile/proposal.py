@@ -102,9 +102,9 @@ class ProposalReconciler:
         actions = () if run.failure is not None else decision.ledger_actions
         if decision.object_actions == (CreateMirror(),):
             # Nothing that is sent depends on the mirror, which only shows it.
-            changed, _ = await asyncio.gather(
-                perform_object_actions(self.kube, self.store, organization, observed, decision),
+            _, changed = await asyncio.gather(
                 self._perform(run, observed, actions, session),
+                self._show(run, organization, observed, decision),
             )
             if changed or actions:
                 return True
@@ -119,6 +119,15 @@ class ProposalReconciler:
             self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key)),
         )
         return bool(actions)
+
+    async def _show(
+        self, run: _Run, organization: FabricOrganization, observed: ProposalObserved, decision: ProposalDecision
+    ) -> bool:
+        """Make the mirror and tell on it what is known; returns whether it is there."""
+        if not await perform_object_actions(self.kube, self.store, organization, observed, decision):
+            return False
+        await self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key))
+        return True
 
     def _follow(
         self, key: Key, observed: ProposalObserved, decision: ProposalDecision, session: OrganizationSession
@@ -157,7 +166,7 @@ class ProposalReconciler:
         results = await asyncio.gather(
             *(self._act(run, observed, action, session) for action in actions), return_exceptions=True
         )
-        if actions:
+        if any(isinstance(action, Propose | CastVote | Close) for action in actions):
             session.view.mark(run.ref)
         for result in results:
             if isinstance(result, ContractRefused) and not run.refused_before:

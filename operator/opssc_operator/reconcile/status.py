@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.fields import ApiModel
@@ -13,6 +14,8 @@ from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.domain.verdict import Verdict
 from opssc_operator.kube.client import Involved, KubeClient
 from opssc_operator.kube.status import changed, merge_conditions
+
+EventType = Literal["Normal", "Warning"]
 
 ORDER: Final = tuple(ConditionType)
 TOLD: Final = frozenset({ConditionType.READY, ConditionType.ACCEPTED, ConditionType.COUNTED})
@@ -84,14 +87,14 @@ async def _post_events(
     before = {item.get("type"): (item.get("status"), item.get("reason")) for item in standing.get("conditions") or ()}
     stalled = ConditionType.STALLED in verdicts
     involved = Involved(kind, metadata.namespace, metadata.name, metadata.uid)
+    posts = []
     for condition in ORDER:
         verdict = verdicts.get(condition)
         if condition not in TOLD or verdict is None or verdict.reason is Reason.PENDING:
             continue
         if before.get(condition) == (verdict.status, verdict.reason):
             continue
-        warning = stalled and verdict.fails
+        event_type: EventType = "Warning" if stalled and verdict.fails else "Normal"
         note = verdict.message or str(verdict.reason)
-        await kube.post_event(
-            involved, "Warning" if warning else "Normal", str(verdict.reason), note, action="Reconcile"
-        )
+        posts.append(kube.post_event(involved, event_type, str(verdict.reason), note, action="Reconcile"))
+    await asyncio.gather(*posts)

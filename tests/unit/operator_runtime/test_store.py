@@ -126,7 +126,7 @@ def test_what_is_older_than_the_known_state_is_left_out(manifests: Manifests) ->
 @pytest.mark.parametrize(
     ("update", "change"),
     [
-        pytest.param({"metadata": {"resourceVersion": "2"}}, Change.NOTHING, id="only the resource version"),
+        pytest.param({}, Change.NOTHING, id="only the resource version"),
         pytest.param({"metadata": {"managedFields": []}}, Change.NOTHING, id="only the bookkeeping of fields"),
         pytest.param({"status": {"observedGeneration": 1}}, Change.STATUS, id="the status"),
         pytest.param({"metadata": {"labels": {"a": "b"}}}, Change.CONTENT, id="a label"),
@@ -140,8 +140,8 @@ def test_a_change_is_told_from_a_status_and_from_nothing(
     manifests: Manifests, update: dict[str, dict[str, object]], change: Change
 ) -> None:
     store = ObjectStore()
-    body = manifests.proposal("basic")
-    store.put(Kind.CHAINCODE_PROPOSAL, body)
+    store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic"))
+    body = manifests.proposal("basic", resourceVersion="2")
 
     assert (
         store.put(
@@ -151,6 +151,17 @@ def test_a_change_is_told_from_a_status_and_from_nothing(
         )
         is change
     )
+
+
+def test_a_version_told_twice_is_read_once(manifests: Manifests) -> None:
+    store = ObjectStore()
+    store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic", resourceVersion="5"))
+    [known] = store.proposals_all("org1")
+
+    assert store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic", resourceVersion="5")) is Change.NOTHING
+
+    assert store.proposals_all("org1") == (known,)
+    assert store.proposals_all("org1")[0] is known
 
 
 def test_only_the_object_with_the_uid_is_removed(manifests: Manifests) -> None:
