@@ -109,8 +109,9 @@ async def test_the_embedded_network_answers_every_recorded_call_as_fabric_did(ve
 
     differences, skipped = {}, []
     async with (
-        Network.start(spec) as network,
+        # First, while no connection of ours can have taken its port.
         serve(RawChaincode(document["package_id"], chaincode), SERVER) as server,
+        Network.start(spec) as network,
     ):
         replay = Replay(network)
         for case in cases:
