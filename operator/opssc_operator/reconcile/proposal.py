@@ -46,6 +46,8 @@ ROUNDS: Final = 12
 """More than the steps of a proposal's life (propose, vote, install, approve, commit, read back)."""
 REPORT_DELAY_SECONDS: Final = 1.0
 """How long reports wait for the next step while one is under way, so that they do not compete with it."""
+QUIET_SECONDS: Final = 0.3
+"""How long they wait after the last step, so that other organizations finish theirs before peers endorse reports."""
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ class ProposalReconciler:
         )
         if self.reports.note(key, wishes):
             done = decision.conditions[ConditionType.READY].holds
-            self.queue.add_after(report_key(key.namespace, key.name), 0.0 if done else REPORT_DELAY_SECONDS)
+            self.queue.add_after(report_key(key.namespace, key.name), QUIET_SECONDS if done else REPORT_DELAY_SECONDS)
 
     async def _perform(
         self,
