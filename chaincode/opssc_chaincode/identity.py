@@ -5,6 +5,7 @@ Source of the attribute extension: fabric-ca, lib/attrmgr (OID 1.2.3.4.5.6.7.8.1
 """
 
 import json
+import warnings
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -33,6 +34,8 @@ _UNREADABLE = (
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
+    # For a name whose value is a bit string.
+    TypeError,
 )
 
 
@@ -62,20 +65,23 @@ def parse_creator(creator: bytes) -> Caller:
     try:
         identity = identities_pb2.SerializedIdentity.FromString(creator)
         msp_id = _msp_id.validate_python(identity.mspid)
-        certificate = x509.load_pem_x509_certificate(identity.id_bytes)
-        return Caller(
-            msp_id=msp_id,
-            subject=certificate.subject.rfc4514_string()[:_MAX_SUBJECT_CHARACTERS],
-            units=frozenset(
-                str(unit.value) for unit in certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-            ),
-            attribute=_role(certificate),
-        )
+        # Oddities that can be read are the peer's to judge; they must not fill the log of every endorser.
+        with warnings.catch_warnings(action="ignore"):
+            return _caller(msp_id, x509.load_pem_x509_certificate(identity.id_bytes))
     except _UNREADABLE as exc:
         raise RefusedError(
-            Code.FORBIDDEN,
-            "the transaction's creator is not an X.509 certificate with a usable MSP ID",
+            Code.FORBIDDEN, "the transaction's creator is not an X.509 certificate with a usable MSP ID"
         ) from exc
+
+
+def _caller(msp_id: MspID, certificate: x509.Certificate) -> Caller:
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return Caller(
+        msp_id=msp_id,
+        subject=certificate.subject.rfc4514_string()[:_MAX_SUBJECT_CHARACTERS],
+        units=frozenset(str(unit.value) for unit in units),
+        attribute=_role(certificate),
+    )
 
 
 def _role(certificate: x509.Certificate) -> str:

@@ -73,7 +73,7 @@ class CcaasPackage(Document):
     @model_validator(mode="after")
     def _bound(self) -> Self:
         suffix = label_suffix(self.image.digest, self.connection)
-        if not self.label.endswith(suffix) or self.label == suffix:
+        if not self.label.endswith(suffix):
             raise ValueError(f"label must end in {suffix}, which binds it to image.digest and connection")
         return self
 

@@ -205,6 +205,14 @@ def test_meaning_is_kind_and_content() -> None:
     assert not document().same_meaning(other)
 
 
+def test_the_content_hash_binds_kind_content_snapshot_and_deadline_only() -> None:
+    given = document()
+    bound = {name: given.to_json()[name] for name in ("kind", "content", "snapshot", "deadline")}
+
+    assert given.content_hash == hex_hash(dumps(bound).decode())
+    assert document(proposal_id="other").content_hash == given.content_hash
+
+
 def test_the_label_binds_digest_and_connection() -> None:
     connection = Connection(port=9999)
 
