@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+
+_NEXT_STEPS: Final = {
+    Reason.PEER_UNREACHABLE: "does not answer; check its address, its tlsCA and that it runs",
+    # A peer says the same of an MSP it does not know and of a certificate that no CA of a known MSP issued.
+    Reason.UNKNOWN_MSP: "knows no such identity; check spec.mspID and that its CA issued the certificates",
+    Reason.IDENTITY_INVALID: "refuses the identity; check that its certificate is neither expired nor revoked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,9 @@ def judge_peers(looks: Sequence[PeerLook]) -> Verdict:
         return yes(Reason.PEERS_REACHABLE, f"{len(looks)} of {len(looks)} peers answer")
     first = silent[0]
     names = ", ".join(look.name for look in silent)
-    return no(first.problem_reason or Reason.PEER_UNREACHABLE, f"peer {names}: {first.problem}")
+    reason = first.problem_reason or Reason.PEER_UNREACHABLE
+    # What to do comes first: a message that is too long loses its end.
+    return no(reason, f"peer {names} {_NEXT_STEPS.get(reason, 'refuses')} ({first.problem})")
 
 
 def judge_contract_policy(rule: NOutOf, members: Sequence[str]) -> Verdict | None:
