@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, WITHDRAW_FINALIZER, Kind
 from opssc_operator.api.organization import FabricOrganization
@@ -11,6 +13,9 @@ from opssc_operator.domain.proposal import CreateMirror, DeleteMirror, ProposalD
 from opssc_operator.kube.client import Involved, KubeClient
 from opssc_operator.reconcile.gathering import find_objects
 from opssc_operator.reconcile.store import ObjectStore
+
+SHOWN_SECONDS: Final = 1.0
+"""How soon the watch tells of a mirror just made; after that, its telling starts another run."""
 
 
 async def perform_object_actions(
@@ -61,7 +66,7 @@ async def _create_mirror(
         "spec": to_spec(facts.proposal.content, observed.ref.creator, observed.ref.id, facts.proposal.description),
     }
     await kube.apply(Kind.CHAINCODE_PROPOSAL, manifest)
-    return store.get(Kind.CHAINCODE_PROPOSAL, namespace, name) is not None
+    return await store.wait_for(Kind.CHAINCODE_PROPOSAL, namespace, name, timeout_seconds=SHOWN_SECONDS)
 
 
 async def _delete_mirror(

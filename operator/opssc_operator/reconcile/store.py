@@ -5,6 +5,7 @@ Reconcilers read the cluster from here and never list the API server. Fed by `fe
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -64,6 +65,7 @@ class ObjectStore:
 
     def __init__(self) -> None:
         self._objects: dict[Kind, dict[_Name, Known]] = {kind: {} for kind in Kind}
+        self._awaited: dict[tuple[Kind, _Name], asyncio.Event] = {}
         self._by_ref: defaultdict[tuple[str, ProposalRef], set[tuple[Kind, _Name]]] = defaultdict(set)
 
     def put(self, kind: Kind, body: Mapping[str, Any]) -> Change:
@@ -80,6 +82,8 @@ class ObjectStore:
         new = parse(kind, body)
         self._forget(kind, name)
         self._objects[kind][name] = new
+        if (kind, name) in self._awaited:
+            self._awaited.pop((kind, name)).set()
         ref = stated_ref(new)
         if ref is not None:
             self._by_ref[new.metadata.namespace, ref].add((kind, name))
@@ -96,6 +100,18 @@ class ObjectStore:
     def get(self, kind: Kind, namespace: str, name: str) -> Known | None:
         """The object of this name, parsed or `Invalid`."""
         return self._objects[kind].get((namespace, name))
+
+    async def wait_for(self, kind: Kind, namespace: str, name: str, *, timeout_seconds: float) -> bool:
+        """Wait until the watch has told of an object, as after creating it; False when it has not in time."""
+        if self.get(kind, namespace, name) is not None:
+            return True
+        told = self._awaited.setdefault((kind, (namespace, name)), asyncio.Event())
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await told.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def organization(self, namespace: str) -> FabricOrganization | None:
         """The organization the namespace belongs to: the oldest one that is valid."""

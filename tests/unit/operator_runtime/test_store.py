@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,3 +175,20 @@ def test_only_the_object_with_the_uid_is_removed(manifests: Manifests) -> None:
     assert store.remove(Kind.VOTE, "org1", "agreed", "new") is not None
     assert store.votes("org1", BASIC) == ()
     assert store.count(Kind.VOTE) == 0
+
+
+async def test_an_object_just_made_is_waited_for_until_the_watch_tells_of_it(manifests: Manifests) -> None:
+    store = ObjectStore()
+    waiting = asyncio.create_task(store.wait_for(Kind.VOTE, "org1", "agreed", timeout_seconds=30.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+
+    store.put(Kind.VOTE, manifests.vote("other", "Org1MSP", "basic"))
+    store.put(Kind.VOTE, manifests.vote("agreed", "Org1MSP", "basic"))
+
+    assert await waiting
+    assert await store.wait_for(Kind.VOTE, "org1", "agreed", timeout_seconds=0.0)
+
+
+async def test_waiting_for_an_object_that_never_comes_ends() -> None:
+    assert not await ObjectStore().wait_for(Kind.VOTE, "org1", "agreed", timeout_seconds=0.01)
