@@ -83,7 +83,7 @@ class OrganizationSession:
                     full_blocks(self.peers, channel),
                     number_of=lambda block: int(block.header.number),
                     take=self._take_governance,
-                    resumed=self._catch_up,
+                    resumed=self.catch_up,
                     interrupted=self._wakers.interrupted,
                 ),
                 name=f"blocks of {channel}",
@@ -118,7 +118,11 @@ class OrganizationSession:
             self.reader.forget(block.channel_id)
         self._wakers.channel(block.channel_id)
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
+        """Read all facts anew and wake the proposals that have news; raises TransientError.
+
+        Whatever a stream did not tell is noticed here, so that a silent stream costs time and nothing else.
+        """
         for ref in await self.view.load():
             self._wakers.proposal(ref)
 

@@ -41,25 +41,46 @@ def changed_refs(keys: Iterable[str]) -> Iterator[ProposalRef]:
 
 @dataclass(slots=True)
 class LedgerView:
-    """Facts of every proposal, by name; complete once ``load`` has run."""
+    """Facts of every proposal, by name; complete once ``load`` has run.
+
+    Readings overlap: a listing goes on while single proposals are read. Each is numbered when it is asked for, and one
+    that was asked for later is never replaced by an earlier one.
+    """
 
     contract: OpsContract
     loaded: bool = False
     _facts: dict[ProposalRef, Facts | None] = field(default_factory=dict)
     _changed: set[ProposalRef] = field(default_factory=set)
+    _readings: int = 0
+    _read: dict[ProposalRef, int] = field(default_factory=dict)
     _positions: dict[str, LedgerPosition] = field(default_factory=dict)
 
     async def load(self) -> frozenset[ProposalRef]:
-        """List everything once; returns the names whose facts are new or differ from what was known."""
+        """List everything anew; returns the names whose facts are new or differ from what was known.
+
+        What is marked as changed stays marked: a block may have come while the list was on its way.
+        """
         news: set[ProposalRef] = set()
+        reading = self._next_reading()
         async for facts in self.contract.list_all():
             ref = ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
-            if self._facts.get(ref) != facts:
+            if self._keep(ref, facts, reading):
                 news.add(ref)
-            self._facts[ref] = facts
-            self._changed.discard(ref)
         self.loaded = True
         return frozenset(news)
+
+    def _next_reading(self) -> int:
+        self._readings += 1
+        return self._readings
+
+    def _keep(self, ref: ProposalRef, facts: Facts | None, reading: int) -> bool:
+        """Take over what was read unless something later is known; returns whether it is news."""
+        if reading < self._read.get(ref, 0):
+            return False
+        is_news = self._facts.get(ref) != facts
+        self._facts[ref] = facts
+        self._read[ref] = reading
+        return is_news
 
     def refs(self) -> frozenset[ProposalRef]:
         """Names of all proposals known to be on the ledger."""
@@ -77,11 +98,13 @@ class LedgerView:
         """Facts of one proposal, read from the own peer when new or changed; raises TransientError."""
         if ref not in self._facts or ref in self._changed:
             self._changed.discard(ref)
+            reading = self._next_reading()
             try:
-                self._facts[ref] = await self.contract.fetch(ref)
+                facts = await self.contract.fetch(ref)
             except BaseException:
                 self._changed.add(ref)
                 raise
+            self._keep(ref, facts, reading)
         return self._facts[ref]
 
     @property

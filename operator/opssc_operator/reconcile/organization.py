@@ -104,6 +104,8 @@ class OrganizationReconciler:
         # Others' approvals of the contract are blocks of its channel, and may come while this very look goes on.
         self._sessions.watch_channel(key, known.spec.governance.channel)
         started = asyncio.get_running_loop().time()
+        # A look that fails half way must not leave the last one standing.
+        self._looked.pop(key.namespace, None)
         look = await self._look(known)
         if look.governance.holds:
             self._sessions.watch_channel(key, None)
@@ -152,11 +154,13 @@ class OrganizationReconciler:
                 look.identity = no(reason, str(exc))
             await self._stop(namespace)
             return look
-        self._resync_when_due(organization, session)
+        due = self._resync_due(organization)
+        if due:
+            session.forget()
         look.peer_looks = await _look_at_peers(session)
         look.peers = judge_peers(look.peer_looks)
         if any(peer.reachable for peer in look.peer_looks):
-            await self._look_at_governance(organization, session, look)
+            await self._look_at_governance(organization, session, look, resync=due)
         else:
             look.governance = no(Reason.GOVERNANCE_UNAVAILABLE, "no own peer answers")
             self._sessions.set_ready(namespace, ready=False)
@@ -188,21 +192,24 @@ class OrganizationReconciler:
             client=identities.client,
         )
 
-    def _resync_when_due(self, organization: FabricOrganization, session: OrganizationSession) -> None:
-        """Look at everything anew once per resync period: what no event told is noticed here."""
+    def _resync_due(self, organization: FabricOrganization) -> bool:
+        """Whether to look at everything anew, which is once per resync period: what no event told is noticed then."""
         namespace, now = organization.metadata.namespace, asyncio.get_running_loop().time()
         last = self._resynced.setdefault(namespace, now)
-        if now - last + 1.0 >= organization.spec.resync_period.total_seconds():
-            self._resynced[namespace] = now
-            session.forget()
-            self._sessions.enqueue_all(namespace)
+        if now - last + 1.0 < organization.spec.resync_period.total_seconds():
+            return False
+        self._resynced[namespace] = now
+        return True
 
     async def _look_at_governance(
-        self, organization: FabricOrganization, session: OrganizationSession, look: _Look
+        self, organization: FabricOrganization, session: OrganizationSession, look: _Look, *, resync: bool
     ) -> None:
+        namespace = organization.metadata.namespace
         found: GovernanceLook
         try:
             found = await self._governance.look(organization.spec, session)
+            if resync and found.verdict.holds:
+                await session.catch_up()
         except OperatorError as exc:
             reason = Reason.GOVERNANCE_UNAVAILABLE
             if isinstance(exc, TransientError | TerminalError) and exc.reason in set(Reason):
@@ -211,7 +218,9 @@ class OrganizationReconciler:
         else:
             look.governance, look.governance_status = found.verdict, found.status
             look.requeue_seconds = found.requeue_seconds or RETRY_SECONDS
-        self._sessions.set_ready(organization.metadata.namespace, ready=look.governance.holds)
+        self._sessions.set_ready(namespace, ready=look.governance.holds)
+        if resync:
+            self._sessions.enqueue_all(namespace)
 
     async def _write(self, organization: FabricOrganization, look: _Look) -> None:
         verdicts = dict(summarize(look.identity, look.peers, look.governance))
