@@ -63,7 +63,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentObserved:
-    """Everything ``decide_deployment`` looks at; ``ready_seconds`` is how long the commit has been possible."""
+    """Everything ``decide_deployment`` looks at.
+
+    ``ready_seconds`` is how long the commit has been possible, ``failed_commits`` how often this operator tried in vain.
+    """
 
     own_msp_id: str
     peers: tuple[PeerState, ...]
@@ -73,6 +76,7 @@ class DeploymentObserved:
     mismatches: Mapping[str, Sequence[str]]
     rule: NOutOf
     ready_seconds: float = 0.0
+    failed_commits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,5 +287,13 @@ def _decide_commit(
     wait = order.index(observed.own_msp_id) * TAKEOVER_SECONDS - observed.ready_seconds
     if wait > 0:
         return (), wait
-    endorsers = observed.rule.minimal(agreed, prefer=(observed.own_msp_id,))
+    preferred = (observed.own_msp_id, *_other_endorsers(target, agreed, observed.failed_commits))
+    endorsers = observed.rule.minimal(agreed, prefer=preferred)
     return (Commit(endorsers or tuple(sorted(agreed))),), TAKEOVER_SECONDS
+
+
+def _other_endorsers(target: Target, agreed: frozenset[str], failed_commits: int) -> tuple[str, ...]:
+    """Whom to prefer after a failure: every organization that is asked must endorse, and one may be gone for good."""
+    if failed_commits == 0:
+        return ()
+    return rank(target.rank_seed + b"\x00" + str(failed_commits).encode(), agreed)

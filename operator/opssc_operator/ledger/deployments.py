@@ -6,6 +6,7 @@ Owns the lifecycle calls. What to do is decided in ``domain.deployment``; here i
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -56,6 +57,7 @@ class Deployments:
         self._peers = peers
         self._possible_since: dict[_Slot, float] = {}
         self._passed: set[_Slot] = set()
+        self._failed_commits: Counter[_Slot] = Counter()
 
     async def fetch_committed(self, channel: str, name: str) -> Committed | None:
         """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
@@ -90,12 +92,14 @@ class Deployments:
             mismatches=mismatches,
             rule=rule,
             ready_seconds=self._possible_for(target, rule, approvals),
+            failed_commits=self._failed_commits[_slot(target)],
         )
 
     def _remember(self, target: Target, committed: Committed | None) -> None:
         """Note whether readiness has nothing more to say: the sequence, or a later one, is committed."""
         if committed is not None and committed.definition.sequence >= target.definition.sequence:
             self._passed.add(_slot(target))
+            self._failed_commits.pop(_slot(target), None)
         else:
             self._passed.discard(_slot(target))
 
@@ -171,10 +175,12 @@ class Deployments:
             except (GatewayError, ChaincodeError) as exc:
                 if _done_before(str(exc)):
                     return StepDone()
+                self._failed_commits[_slot(target)] += 1
                 raise
             except CommitFailed as exc:
                 if exc.retryable:
                     return StepDone()
+                self._failed_commits[_slot(target)] += 1
                 raise
         return StepDone(submitted.transaction_id, submitted.block_number)
 

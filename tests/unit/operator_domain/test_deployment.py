@@ -228,6 +228,26 @@ peers = st.lists(
 packages = st.sampled_from([None, PACKAGE_ID])
 
 
+@pytest.mark.parametrize("dead", ["Org2MSP", "Org3MSP", "Org4MSP", "Org5MSP"])
+def test_an_approved_organization_that_does_not_endorse_any_more_stops_nobody(dead: str) -> None:
+    # Given
+    organizations = (*ORGANIZATIONS, "Org4MSP", "Org5MSP")
+    seen = observed(approvals=dict.fromkeys(organizations, True), rule=NOutOf(3, organizations), ready_seconds=60.0)
+
+    # When
+    asked = [
+        action.endorsing_organizations
+        for failures in range(12)
+        for action in decide_deployment(TARGET, replace(seen, failed_commits=failures)).actions
+        if isinstance(action, Commit)
+    ]
+
+    # Then
+    assert len(asked) == 12
+    assert any(dead not in endorsers for endorsers in asked)
+    assert all("Org1MSP" in endorsers and len(endorsers) == 3 for endorsers in asked)
+
+
 @st.composite
 def observations(draw: st.DrawFn) -> tuple[Target, DeploymentObserved]:
     wanted = draw(definitions)
