@@ -65,7 +65,7 @@ class Target:
 class DeploymentObserved:
     """Everything ``decide_deployment`` looks at.
 
-    ``ready_seconds`` is how long the commit has been possible, ``failed_commits`` how often this operator tried in vain.
+    ``ready_seconds`` is how long the commit has been possible, ``failed_commits`` how often this operator failed.
     """
 
     own_msp_id: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fabric_admin.definition import Readiness
-from fabric_admin.errors import ChaincodeError, CommitFailed, GatewayError
+from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import (
@@ -180,6 +180,9 @@ class Deployments:
             except CommitFailed as exc:
                 if exc.retryable:
                     return StepDone()
+                self._failed_commits[_slot(target)] += 1
+                raise
+            except DeadlineExceeded:
                 self._failed_commits[_slot(target)] += 1
                 raise
         return StepDone(submitted.transaction_id, submitted.block_number)
