@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+
+# Before anything loads gRPC, whose core would write every failed attempt to connect to standard error by itself.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 from opssc_operator.errors import ConfigError
 from opssc_operator.handlers.process import run_operator

@@ -5,6 +5,7 @@ Owns the border between the Fabric library's errors and the operator's; everythi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -24,6 +25,8 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.errors import TerminalError, TransientError
 
 LIMIT: Final = 200
+HEAD: Final = 60
+TRANSACTION_ID: Final = re.compile(r"(?: ?\btransaction(?: ID:)?)? ?\b[0-9a-f]{64}\b(?!:[0-9a-f])")
 
 
 def explain(exc: FabricError) -> str:
@@ -41,8 +44,17 @@ def explain(exc: FabricError) -> str:
             text = exc.message
         case _:
             text = str(exc)
-    text = " ".join(text.split())
-    return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
+    return shorten(text)
+
+
+def shorten(text: str) -> str:
+    """One line of at most 200 characters that stays the same while its cause does.
+
+    Transaction IDs differ at every try, so they are left out; the cause stands at the end of what Fabric says, so a
+    text that is too long loses its middle.
+    """
+    line = TRANSACTION_ID.sub("", " ".join(text.split()))
+    return line if len(line) <= LIMIT else line[:HEAD] + " … " + line[-(LIMIT - HEAD - 3) :]
 
 
 def reason_of(exc: FabricError, otherwise: Reason) -> Reason:

@@ -18,6 +18,7 @@ from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
 from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.errors import TransientError
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, ended
 
@@ -55,7 +56,11 @@ class Governance:
         weak = await self._judge_policy(session, channel, committed)
         if weak is not None:
             return GovernanceLook(weak, GovernanceStatus())
-        version = await session.contract.fetch_version()
+        try:
+            version = await session.contract.fetch_version()
+        except TransientError as exc:
+            hint = f"{name} does not answer; check that this organization's server of it runs"
+            raise TransientError(f"{hint}: {exc.message}", exc.retry_after, reason=exc.reason) from exc
         session.follow_governance()
         return self.count(spec, session, version)
 
@@ -106,9 +111,11 @@ def _bootstrapping(decision: DeploymentDecision) -> GovernanceLook:
     steps = (decision.installed, decision.approved, decision.commit_ready, decision.committed)
     failing = next(verdict for verdict in steps if not verdict.holds)
     reason = failing.reason if decision.stalled or failing.reason in PLAIN else Reason.BOOTSTRAPPING
+    message = failing.message
     if reason is Reason.SEQUENCE_CONFLICT:
         reason = Reason.CONTRACT_MISMATCH
-    return GovernanceLook(no(reason, failing.message), GovernanceStatus(), decision.requeue_seconds)
+        message = f"{message.partition(';')[0]}; make governance.bootstrap what is committed, or remove it"
+    return GovernanceLook(no(reason, message), GovernanceStatus(), decision.requeue_seconds)
 
 
 PLAIN: Final = frozenset(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from cryptography.x509 import load_pem_x509_certificates
+
 from fabric_admin.errors import IdentityError
 from fabric_admin.identity import SigningIdentity
 from opssc_operator.api.conditions import Reason
@@ -80,7 +82,7 @@ def _status(name: str, identity: SigningIdentity) -> IdentityStatus:
 async def load_tls_roots(kube: KubeClient, namespace: str, authority: TlsAuthority, where: str) -> bytes:
     """PEM certificates a node's TLS is verified against; raises TerminalError."""
     if authority.pem is not None:
-        return authority.pem.encode()
+        return _checked(authority.pem.encode(), f"tlsCA.pem of {where}")
     if authority.secret_ref is None:
         raise TerminalError(Reason.INVALID_SPEC, f"{where}: set tlsCA.pem or tlsCA.secretRef")
     name, key = authority.secret_ref.name, authority.secret_ref.key
@@ -89,4 +91,13 @@ async def load_tls_roots(kube: KubeClient, namespace: str, authority: TlsAuthori
         raise TerminalError(Reason.SECRET_NOT_FOUND, f"Secret {namespace}/{name} for {where} does not exist; create it")
     if key not in data:
         raise TerminalError(Reason.SECRET_KEY_MISSING, f"Secret {namespace}/{name} for {where} has no key {key}")
-    return data[key]
+    return _checked(data[key], f"key {key} of Secret {namespace}/{name} for {where}")
+
+
+def _checked(pem: bytes, where: str) -> bytes:
+    try:
+        load_pem_x509_certificates(pem)
+    except ValueError as exc:
+        message = f"{where} holds no PEM certificate; put the CA certificates of the peer's TLS there"
+        raise TerminalError(Reason.IDENTITY_INVALID, message) from exc
+    return pem

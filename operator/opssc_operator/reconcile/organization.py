@@ -100,7 +100,8 @@ class OrganizationReconciler:
         standing = self._standing(known)
         if standing is not None:
             await self._recount(known, *standing)
-            return Result()
+            age = asyncio.get_running_loop().time() - self._looked[key.namespace].at
+            return Result(max(RETRY_SECONDS, (standing[0].requeue_seconds or RETRY_SECONDS) - age))
         # Others' approvals of the contract are blocks of its channel, and may come while this very look goes on.
         self._sessions.watch_channel(key, known.spec.governance.channel)
         started = asyncio.get_running_loop().time()

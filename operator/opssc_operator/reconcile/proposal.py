@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.organization import FabricOrganization
@@ -74,6 +74,8 @@ class ProposalReconciler:
     reports: ReportBook
     gatherer: Gatherer
     _commits: dict[Key, StepDone] = field(default_factory=dict)
+    _failures: dict[Key, OperatorError] = field(default_factory=dict)
+    """What the last try failed with: told until one succeeds, so that trying again is no news."""
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one proposal as far as this organization can."""
@@ -104,7 +106,7 @@ class ProposalReconciler:
         actions = () if run.failure is not None else decision.ledger_actions
         if decision.object_actions == (CreateMirror(),):
             # Nothing that is sent depends on the mirror, which only shows it.
-            _, changed = await asyncio.gather(
+            _, changed = await finish_all(
                 self._perform(run, observed, actions, session),
                 self._show(run, organization, observed, decision),
             )
@@ -116,9 +118,12 @@ class ProposalReconciler:
         self._note_reports(run.key, observed, decision)
         run.requeue_seconds = decision.requeue_seconds
         # What acts is started first: telling costs time of its own, and nobody waits for it.
-        await asyncio.gather(
+        if run.failure is None and not actions:
+            self._failures.pop(run.key, None)
+        failure = self._failures.get(run.key)
+        await finish_all(
             self._perform(run, observed, actions, session),
-            self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key)),
+            self.teller.tell(run.key.namespace, observed, decision, failure, self._commits.get(run.key)),
         )
         return bool(actions)
 
@@ -128,7 +133,8 @@ class ProposalReconciler:
         """Make the mirror and tell on it what is known; returns whether it is there."""
         if not await perform_object_actions(self.kube, self.store, organization, observed, decision):
             return False
-        await self.teller.tell(run.key.namespace, observed, decision, run.failure, self._commits.get(run.key))
+        failure = self._failures.get(run.key)
+        await self.teller.tell(run.key.namespace, observed, decision, failure, self._commits.get(run.key))
         return True
 
     def _follow(
@@ -178,6 +184,10 @@ class ProposalReconciler:
                 run.failure = run.failure or result
             elif isinstance(result, BaseException):
                 raise result
+        if run.failure is not None:
+            self._failures[run.key] = run.failure
+        elif actions and not any(isinstance(result, BaseException) for result in results):
+            self._failures.pop(run.key, None)
 
     async def _act(
         self, run: _Run, observed: ProposalObserved, action: LedgerAction, session: OrganizationSession
@@ -201,3 +211,15 @@ class ProposalReconciler:
                 if isinstance(action, Commit) and done.transaction_id:
                     self._commits[run.key] = done
                     logger.info("committed", extra={"proposal": str(run.ref), "namespace": run.key.namespace})
+
+
+async def finish_all(*works: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Do several things at once and all of them to the end, then raise the first failure.
+
+    What goes on after a failure would go on beside the next run of the same key.
+    """
+    results = await asyncio.gather(*works, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return results

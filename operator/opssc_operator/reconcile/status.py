@@ -18,8 +18,26 @@ from opssc_operator.kube.status import changed, merge_conditions
 EventType = Literal["Normal", "Warning"]
 
 ORDER: Final = tuple(ConditionType)
-TOLD: Final = frozenset({ConditionType.READY, ConditionType.ACCEPTED, ConditionType.COUNTED})
-"""Conditions whose change is worth an Event; the others lead up to them."""
+TOLD: Final = frozenset({ConditionType.READY})
+"""Conditions whose change is worth an Event; Ready carries the reason of the first other one that is not True."""
+UNALARMING: Final = frozenset(
+    {
+        Reason.PROPOSING,
+        Reason.PROGRESSING,
+        Reason.SUSPENDED,
+        Reason.AWAITING_PROPOSAL,
+        Reason.AWAITING_VERIFICATION,
+        Reason.AWAITING_VOTES,
+        Reason.AWAITING_OWN_VOTE,
+        Reason.AWAITING_INSTALL,
+        Reason.AWAITING_ORGANIZATIONS,
+        Reason.AWAITING_COMMIT,
+        Reason.BOOTSTRAPPING,
+        Reason.WITHDRAWN,
+        Reason.WITHDRAWN_FINAL,
+    }
+)
+"""Reasons for not being ready that are part of the work and ask nobody here to look."""
 
 
 def build_conditions(verdicts: Mapping[ConditionType, Verdict]) -> tuple[Condition, ...]:
@@ -85,7 +103,6 @@ async def _post_events(
     verdicts: Mapping[ConditionType, Verdict],
 ) -> None:
     before = {item.get("type"): (item.get("status"), item.get("reason")) for item in standing.get("conditions") or ()}
-    stalled = ConditionType.STALLED in verdicts
     involved = Involved(kind, metadata.namespace, metadata.name, metadata.uid)
     posts = []
     for condition in ORDER:
@@ -94,7 +111,7 @@ async def _post_events(
             continue
         if before.get(condition) == (verdict.status, verdict.reason):
             continue
-        event_type: EventType = "Warning" if stalled and verdict.fails else "Normal"
+        event_type: EventType = "Warning" if verdict.fails and verdict.reason not in UNALARMING else "Normal"
         note = verdict.message or str(verdict.reason)
         posts.append(kube.post_event(involved, event_type, str(verdict.reason), note, action="Reconcile"))
     await asyncio.gather(*posts)

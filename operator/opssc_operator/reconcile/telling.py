@@ -17,7 +17,7 @@ from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.fields import status_text
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposal, ChaincodeProposalStatus, CommitRecord, LastError
+from opssc_operator.api.proposal import ChaincodeProposal, ChaincodeProposalStatus, CommitRecord, LastError, Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote, VoteStatus
 from opssc_operator.domain.proposal import ProposalDecision, ProposalObserved
@@ -146,8 +146,13 @@ class Teller:
         if ready is not None and ready.holds and _is_told(known):
             return
         kept = {kind: said for kind, said in standing.items() if kind not in OVERALL}
-        update = {"observed_generation": known.metadata.generation, "last_error": _last_error(failure, known)}
-        status = _standing_status(known).model_copy(update=update)
+        before = _standing_status(known)
+        update = {
+            "observed_generation": known.metadata.generation,
+            "phase": before.phase or Phase.PENDING,
+            "last_error": _last_error(failure, known),
+        }
+        status = before.model_copy(update=update)
         await write_status(self.kube, Kind.CHAINCODE_PROPOSAL, known, status, {**kept, **_reconciling(verdict)})
 
 

@@ -89,7 +89,8 @@ async def _keep(consortium: Consortium, screen: Screen) -> None:
     screen.plain(f"kubectl is {consortium.member(1).cluster.kubectl.program}")
     for member in consortium.members:
         screen.plain(
-            f"{member.name}: export KUBECONFIG={member.cluster.admin_kubeconfig}   namespace {member.namespace}"
+            f"{member.name}: export KUBECONFIG={member.cluster.admin_kubeconfig}"
+            f"   kubectl -n {member.namespace} get ccp,vote,forg"
         )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
