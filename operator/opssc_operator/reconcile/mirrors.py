@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
+
+from pydantic import ValidationError
 
 from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, WITHDRAW_FINALIZER, Kind
 from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.proposal import ChaincodeProposalSpec
 from opssc_operator.api.refs import mirror_name
 from opssc_operator.domain.content import to_spec
 from opssc_operator.domain.proposal import CreateMirror, DeleteMirror, ProposalDecision, ProposalObserved, SetFinalizer
+from opssc_operator.errors import TerminalError
 from opssc_operator.kube.client import Involved, KubeClient
 from opssc_operator.reconcile.gathering import find_objects
 from opssc_operator.reconcile.store import ObjectStore
+
+logger = logging.getLogger(__name__)
 
 SHOWN_SECONDS: Final = 1.0
 """How soon the watch tells of a mirror just made; after that, its telling starts another run."""
@@ -44,6 +51,11 @@ async def _create_mirror(
     facts = observed.facts
     if facts is None or not isinstance(facts.proposal.content, ChaincodeContent):
         return False
+    spec = to_spec(facts.proposal.content, observed.ref.creator, observed.ref.id, facts.proposal.description)
+    try:
+        ChaincodeProposalSpec.model_validate(spec)
+    except ValidationError as exc:
+        return _not_shown(observed, f"{exc.error_count()} fields exceed what an object may hold")
     namespace = organization.metadata.namespace
     creators = frozenset(
         known.spec.creator for known in store.proposals_all(namespace) if known.spec.creator is not None
@@ -63,10 +75,19 @@ async def _create_mirror(
                 }
             ],
         },
-        "spec": to_spec(facts.proposal.content, observed.ref.creator, observed.ref.id, facts.proposal.description),
+        "spec": spec,
     }
-    await kube.apply(Kind.CHAINCODE_PROPOSAL, manifest)
+    try:
+        await kube.apply(Kind.CHAINCODE_PROPOSAL, manifest)
+    except TerminalError as exc:
+        return _not_shown(observed, exc.message)
     return await store.wait_for(Kind.CHAINCODE_PROPOSAL, namespace, name, timeout_seconds=SHOWN_SECONDS)
+
+
+def _not_shown(observed: ProposalObserved, why: str) -> bool:
+    """Say that a proposal cannot be mirrored, which keeps nobody from voting on it and carrying it out."""
+    logger.warning("a proposal cannot be mirrored", extra={"proposal": str(observed.ref), "cause": why})
+    return False
 
 
 async def _delete_mirror(
