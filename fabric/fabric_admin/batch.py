@@ -1,16 +1,14 @@
-"""How an orderer cuts blocks, and durations the way Go writes them."""
+"""How an orderer cuts blocks."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
+from fabric_admin import duration
 from fabric_admin.errors import ConfigError
 
-_UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION: Final = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
-_PART: Final = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_NANOSECONDS: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +35,12 @@ class Batch:
                 f"greater than the absolute max bytes ({self.absolute_max_bytes})."
             )
         try:
-            seconds = duration_seconds(self.timeout)
+            nanoseconds = duration.parse(self.timeout)
         except ConfigError as exc:
             raise ConfigError(f"Attempted to set the batch timeout to a invalid value: {exc}") from exc
-        if seconds <= 0:
-            raise ConfigError(f"Attempted to set the batch timeout to a non-positive value: {self.timeout}")
+        if nanoseconds <= 0:
+            shown = duration.text(nanoseconds)
+            raise ConfigError(f"Attempted to set the batch timeout to a non-positive value: {shown}")
 
     @property
     def timeout_seconds(self) -> float:
@@ -51,9 +50,4 @@ class Batch:
 
 def duration_seconds(text: str) -> float:
     """Return a Go duration such as ``1m30s`` or ``200ms`` in seconds; raises ConfigError."""
-    if text in ("0", "+0", "-0"):
-        return 0.0
-    if not _DURATION.fullmatch(text):
-        raise ConfigError(f'time: invalid duration "{text}"')
-    total = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(text))
-    return -total if text.startswith("-") else total
+    return duration.parse(text) / _NANOSECONDS

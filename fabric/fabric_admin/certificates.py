@@ -1,37 +1,22 @@
-"""X.509 as Fabric reads it: PEM, low-S certificates, and chains the way Go's ``x509.Verify`` builds them.
-
-Owns nothing of MSPs; does no I/O and never looks at the clock, because Fabric verifies every chain at one second
-after the certificate's own start (``fabric: msp/mspimpl.go``, ``getValidityOptsForCert``).
-"""
+"""X.509 as Fabric reads it: PEM, names, and low-S certificates. Owns nothing of MSPs or chains; does no I/O."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 from fabric_admin import der
 from fabric_admin.errors import IdentityError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-
-Chain = tuple[x509.Certificate, ...]
-
-MAX_SIGNATURE_CHECKS: Final = 100
-UNKNOWN_AUTHORITY: Final = "x509: certificate signed by unknown authority"
 SUPPORTED_CURVES: Final = (ec.SECP224R1, ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _ECDSA_SIGNED: Final = frozenset(
     {
@@ -39,20 +24,6 @@ _ECDSA_SIGNED: Final = frozenset(
         SignatureAlgorithmOID.ECDSA_WITH_SHA256,
         SignatureAlgorithmOID.ECDSA_WITH_SHA384,
         SignatureAlgorithmOID.ECDSA_WITH_SHA512,
-    }
-)
-_HANDLED_CRITICAL: Final = frozenset(
-    {
-        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
-        ExtensionOID.KEY_USAGE,
-        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
-        ExtensionOID.BASIC_CONSTRAINTS,
-        ExtensionOID.NAME_CONSTRAINTS,
-        ExtensionOID.CRL_DISTRIBUTION_POINTS,
-        ExtensionOID.CERTIFICATE_POLICIES,
-        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
-        ExtensionOID.EXTENDED_KEY_USAGE,
-        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
     }
 )
 _EXPLICIT_VERSION: Final = 0xA0
@@ -80,7 +51,7 @@ def parse_certificate(data: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(data)
         certificate.public_key()
         list(certificate.extensions)
-        _names(certificate)
+        names(certificate)
         if certificate.serial_number < 0:
             raise ValueError("negative serial number")
     except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as exc:
@@ -98,19 +69,19 @@ def subject_text(certificate: x509.Certificate) -> str:
     try:
         return certificate.subject.rfc4514_string()
     except ValueError:
-        return _names(certificate)[1].hex()
+        return names(certificate)[1].hex()
 
 
 def organizational_units(certificate: x509.Certificate) -> tuple[str, ...]:
     """Return the subject's OUs in certificate order, repeated ones included."""
-    parts = (attribute for group in der.elements(_names(certificate)[1]) for attribute in der.elements(group.content))
+    parts = (attribute for group in der.elements(names(certificate)[1]) for attribute in der.elements(group.content))
     pairs = (der.elements(attribute.content)[:2] for attribute in parts)
     return tuple(value.content.decode("utf-8", "replace") for oid, value in pairs if oid.content == _OU_OID)
 
 
 def is_ca(certificate: x509.Certificate) -> bool:
     """Return whether the basic constraints say CA=true."""
-    constraints = _basic_constraints(certificate)
+    constraints = basic_constraints(certificate)
     return constraints is not None and constraints.ca
 
 
@@ -129,7 +100,7 @@ def is_ecdsa_signed(certificate: x509.Certificate) -> bool:
 
 def signed_itself(certificate: x509.Certificate) -> bool:
     """Return whether the certificate is a CA whose signature verifies under its own key."""
-    return _names(certificate)[0] == _names(certificate)[1] and _signature_problem(certificate, certificate) is None
+    return names(certificate)[0] == names(certificate)[1] and signature_problem(certificate, certificate) is None
 
 
 def low_s_certificate(certificate: x509.Certificate, signer: x509.Certificate) -> x509.Certificate:
@@ -160,111 +131,16 @@ def curve_order(curve: ec.EllipticCurve) -> int:
     return curve.group_order
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """The roots and intermediates a certificate may chain to."""
-
-    roots: tuple[x509.Certificate, ...]
-    intermediates: tuple[x509.Certificate, ...] = ()
-
-    def unique_chain(self, certificate: x509.Certificate) -> Chain:
-        """Return the one chain from ``certificate`` (first) to a root (last).
-
-        Raises IdentityError with Fabric's text when there is none or more than one
-        (``fabric: msp/mspimpl.go``, ``getUniqueValidationChain``).
-        """
-        try:
-            chains = _Verification(self, certificate).chains()
-        except _RefusedError as exc:
-            raise IdentityError(f"the supplied identity is not valid: {exc}") from exc
-        if len(chains) != 1:
-            raise IdentityError(f"this MSP only supports a single validation chain, got {len(chains)}")
-        return chains[0]
-
-
-class _RefusedError(Exception):
-    """Why a chain cannot be built, in Go's words."""
-
-
-class _Verification:
-    """One run of Go's ``Certificate.Verify`` with its default key usage (serverAuth)."""
-
-    def __init__(self, pool: Pool, leaf: x509.Certificate) -> None:
-        self._pool = pool
-        self._leaf = leaf
-        self._at = leaf.not_valid_before_utc + timedelta(seconds=1)
-        self._signature_checks = 0
-
-    def chains(self) -> list[Chain]:
-        self._check_valid(self._leaf, (), intermediate=False)
-        chains = [(self._leaf,)] if self._leaf in self._pool.roots else self._build((self._leaf,))
-        usable = [chain for chain in chains if _allows_server_auth(chain)]
-        if not usable:
-            raise _RefusedError("x509: certificate specifies an incompatible key usage")
-        return usable
-
-    def _build(self, chain: Chain) -> list[Chain]:
-        found: list[Chain] = []
-        refusal: _RefusedError | None = None
-        hint = ""
-        child = chain[-1]
-        for parent, is_root in self._candidates(child, chain):
-            self._signature_checks += 1
-            if self._signature_checks > MAX_SIGNATURE_CHECKS:
-                raise _RefusedError("x509: signature check attempts limit reached while verifying certificate chain")
-            problem = _signature_problem(child, parent)
-            if problem is not None:
-                hint = hint or f' (possibly because of "{problem}")'
-                continue
-            try:
-                self._check_valid(parent, chain, intermediate=not is_root)
-                found += [(*chain, parent)] if is_root else self._build((*chain, parent))
-            except _RefusedError as exc:
-                refusal = exc
-        if found:
-            return found
-        raise refusal or _RefusedError(UNKNOWN_AUTHORITY + hint)
-
-    def _candidates(self, child: x509.Certificate, chain: Chain) -> Iterable[tuple[x509.Certificate, bool]]:
-        for certificates, is_root in ((self._pool.roots, True), (self._pool.intermediates, False)):
-            for parent in certificates:
-                if _names(parent)[1] == _names(child)[0] and not _already_in(parent, chain):
-                    yield parent, is_root
-
-    def _check_valid(self, certificate: x509.Certificate, chain: Chain, *, intermediate: bool) -> None:
-        if any(each.critical and each.oid not in _HANDLED_CRITICAL for each in certificate.extensions):
-            raise _RefusedError("x509: unhandled critical extension")
-        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        stale = "x509: certificate has expired or is not yet valid: current time"
-        if self._at < start:
-            raise _RefusedError(f"{stale} {self._at:%Y-%m-%dT%H:%M:%SZ} is before {start:%Y-%m-%dT%H:%M:%SZ}")
-        if self._at > end:
-            raise _RefusedError(f"{stale} {self._at:%Y-%m-%dT%H:%M:%SZ} is after {end:%Y-%m-%dT%H:%M:%SZ}")
-        if intermediate and not is_ca(certificate):
-            raise _RefusedError("x509: certificate is not authorized to sign other certificates")
-        constraints = _basic_constraints(certificate)
-        limit = None if constraints is None else constraints.path_length
-        if limit is not None and len(chain) - 1 > limit:
-            raise _RefusedError("x509: too many intermediates for path length constraint")
-
-
-def _basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
+def basic_constraints(certificate: x509.Certificate) -> x509.BasicConstraints | None:
+    """Return the basic constraints extension, or None."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         return None
 
 
-def _already_in(certificate: x509.Certificate, chain: Chain) -> bool:
-    key, subject = certificate.public_key(), _names(certificate)[1]
-    return any(_names(other)[1] == subject and _same_key(other.public_key(), key) for other in chain)
-
-
-def _same_key(one: CertificatePublicKeyTypes, other: CertificatePublicKeyTypes) -> bool:
-    return type(one) is type(other) and one == other
-
-
-def _signature_problem(child: x509.Certificate, parent: x509.Certificate) -> str | None:
+def signature_problem(child: x509.Certificate, parent: x509.Certificate) -> str | None:
+    """Return why ``parent`` did not sign ``child``, in Go's words; None when it did."""
     if not is_ca(parent):
         return "x509: invalid signature: parent certificate cannot sign this kind of certificate"
     try:
@@ -284,18 +160,7 @@ def _signature_problem(child: x509.Certificate, parent: x509.Certificate) -> str
     return None
 
 
-def _allows_server_auth(chain: Sequence[x509.Certificate]) -> bool:
-    for certificate in chain:
-        try:
-            usage = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
-        except x509.ExtensionNotFound:
-            continue
-        if not usage & {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}:
-            return False
-    return True
-
-
-def _names(certificate: x509.Certificate) -> tuple[bytes, bytes]:
+def names(certificate: x509.Certificate) -> tuple[bytes, bytes]:
     """Return (issuer, subject) as encoded, without their outer SEQUENCE; Go compares these bytes."""
     (tbs,) = der.elements(certificate.tbs_certificate_bytes)
     fields = der.elements(tbs.content)

@@ -62,7 +62,7 @@ class ConfigError(InvalidInput):
 
 
 class HazardousChange(ConfigError):
-    """The change is well-formed and could be ordered, but would break the channel or its nodes; ``hazard`` names how."""
+    """Fabric would accept the change and then the channel or its nodes would suffer; ``hazard`` names how."""
 
     def __init__(self, element: str, hazard: str, remedy: str) -> None:
         super().__init__(f"{element}: {hazard}; {remedy}", element=element)

@@ -6,7 +6,6 @@ Pure: the same profile, nonce and time give the same block. Every element has ve
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -21,7 +20,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from fabric_admin import blocks
 from fabric_admin.batch import Batch, duration_seconds
 from fabric_admin.capabilities import Capabilities
-from fabric_admin.channelconfig import APPLICATION, ETCDRAFT, ORDERER, Address, Consenter
+from fabric_admin.channelconfig import APPLICATION, ETCDRAFT, ORDERER, Address, Consenter, RaftOptions
+from fabric_admin.channelconfig.loading import check_channel_id
 from fabric_admin.errors import ConfigError, PolicySyntaxError
 from fabric_admin.policy import parse, parse_implicit_meta
 from fabric_admin.wire import decode
@@ -53,7 +53,6 @@ APPLICATION_POLICIES: Final[Policies] = {
     "Endorsement": "MAJORITY Endorsement",
     "LifecycleEndorsement": "MAJORITY Endorsement",
 }
-MAX_CHANNEL_ID: Final = 249
 _BLOCK_METADATA_ENTRIES: Final = 5
 _MAX_UINT32: Final = 0xFFFFFFFF
 _NANOSECONDS: Final = 1_000_000_000
@@ -77,17 +76,6 @@ class OrdererOrganization:
     msp: msp_config_pb2.MSPConfig
     endpoints: tuple[str, ...] = ()
     policies: Policies | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RaftOptions:
-    """Timing of etcdraft; ``tick_interval`` is a Go duration, the snapshot size is in bytes."""
-
-    tick_interval: str = "500ms"
-    election_tick: int = 10
-    heartbeat_tick: int = 1
-    max_inflight_blocks: int = 5
-    snapshot_interval_size: int = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,16 +131,6 @@ def build(profile: Profile, *, nonce: bytes | None = None, unix_nanoseconds: int
         data=block_data,
         metadata=common_pb2.BlockMetadata(metadata=metadata),
     )
-
-
-def check_channel_id(channel_id: str) -> None:
-    """Refuse a channel ID that Fabric's nodes refuse; raises ConfigError (``common/configtx/validator.go``)."""
-    if not channel_id:
-        raise ConfigError("channel ID illegal, cannot be empty")
-    if len(channel_id) > MAX_CHANNEL_ID:
-        raise ConfigError(f"channel ID illegal, cannot be longer than {MAX_CHANNEL_ID}")
-    if not re.fullmatch(r"[a-z][a-z0-9.-]*", channel_id):
-        raise ConfigError(f"'{channel_id}' contains illegal characters")
 
 
 def _channel_group(profile: Profile) -> configtx_pb2.ConfigGroup:

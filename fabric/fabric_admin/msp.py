@@ -106,7 +106,17 @@ class MSP:
     @property
     def tls_root_certs(self) -> tuple[bytes, ...]:
         """PEM texts of the TLS root and intermediate CAs: what a client trusts when connecting to this organization."""
-        return (*self._definition.tls_root_certs, *self._definition.tls_intermediate_certs)
+        return (*self.tls_roots, *self.tls_intermediates)
+
+    @property
+    def tls_roots(self) -> tuple[bytes, ...]:
+        """PEM texts of the TLS root CAs."""
+        return tuple(self._definition.tls_root_certs)
+
+    @property
+    def tls_intermediates(self) -> tuple[bytes, ...]:
+        """PEM texts of the TLS intermediate CAs."""
+        return tuple(self._definition.tls_intermediate_certs)
 
     @property
     def node_ous_enforced(self) -> bool:

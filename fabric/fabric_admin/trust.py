@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from fabric_admin import certificates
-from fabric_admin.certificates import Chain, Pool
+from fabric_admin.chains import Chain, Pool
 from fabric_admin.errors import IdentityError
 
 if TYPE_CHECKING:

@@ -1,29 +1,37 @@
 """A channel's configuration: reading it, and every step of changing it that needs no network."""
 
+from fabric_admin.channelconfig.acceptance import Forecast
 from fabric_admin.channelconfig.channel import (
-    APPLICATION,
     DEFAULT_ENDORSEMENT,
-    ETCDRAFT,
     LIFECYCLE_ENDORSEMENT,
-    ORDERER,
-    Address,
     ChannelConfig,
-    Consenter,
-    Organization,
-    OrdererEndpoint,
     policy_rule,
 )
+from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT, Consensus, Consenter, RaftOptions
+from fabric_admin.channelconfig.delta import compute_update
+from fabric_admin.channelconfig.evaluation import Verdict
+from fabric_admin.channelconfig.loading import APPLICATION, ORDERER
+from fabric_admin.channelconfig.organizations import Address, OrdererEndpoint, Organization
+from fabric_admin.channelconfig.signing import assemble, sign
 
 __all__ = [
     "APPLICATION",
+    "BFT",
     "DEFAULT_ENDORSEMENT",
     "ETCDRAFT",
     "LIFECYCLE_ENDORSEMENT",
     "ORDERER",
     "Address",
     "ChannelConfig",
+    "Consensus",
     "Consenter",
+    "Forecast",
     "OrdererEndpoint",
     "Organization",
+    "RaftOptions",
+    "Verdict",
+    "assemble",
+    "compute_update",
     "policy_rule",
+    "sign",
 ]

@@ -139,43 +139,50 @@ def _group(group: configtx_pb2.ConfigGroup, *path: str) -> configtx_pb2.ConfigGr
 
 
 @pytest.mark.parametrize(
-    ("edit", "reason"),
+    ("edit", "reason", "element"),
     [
         pytest.param(
             lambda group: setattr(_group(group, "Application", "Organization1").values["MSP"], "value", b"\xff"),
-            "Organization1: setting up the MSP manager failed",
+            "could not create channel Application sub-group config: failed to deserialize values: proto:",
+            "/Channel/Application/Organization1/MSP",
             id="msp-bytes",
         ),
         pytest.param(
             lambda group: _group(group, "Application", "Organization1").values.pop("MSP"),
             "expected at least one CA certificate",
+            "/Channel/Application/Organization1",
             id="no-msp",
         ),
         pytest.param(
             lambda group: _group(group, "Application", "Organization1").groups["Sub"].SetInParent(),
             "does not allow sub-groups",
+            "/Channel/Application/Organization1",
             id="sub-group",
         ),
         pytest.param(
             lambda group: _group(group, "Application").policies["Admins"].policy.CopyFrom(policies_pb2.Policy(type=7)),
             "policy Admins at path Channel/Application has unknown policy type: 7",
+            "/Channel/Application/Admins",
             id="policy-type",
         ),
         pytest.param(
             lambda group: setattr(_group(group, "Orderer").values["BatchTimeout"], "value", b"\n\x03abc"),
             'time: invalid duration "abc"',
+            "/Channel/Orderer/BatchTimeout",
             id="batch-timeout",
         ),
         pytest.param(
             lambda group: setattr(_group(group, "Orderer").values["BatchSize"], "value", b""),
             "batch size max message count to an invalid value: 0",
+            "/Channel/Orderer/BatchSize",
             id="batch-size",
         ),
     ],
 )
-def test_a_config_that_makes_no_sense_is_refused_by_naming_the_element(edit: object, reason: str) -> None:
-    with pytest.raises(ConfigError, match=reason):
+def test_a_config_that_makes_no_sense_is_refused_by_naming_the_element(edit: object, reason: str, element: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as refused:
         _changed(edit)
+    assert refused.value.element == element
 
 
 def test_one_organization_may_have_two_groups_but_not_two_definitions() -> None:

@@ -1,0 +1,115 @@
+"""Everything an orderer decides about a config update, in its order, and the same as a forecast.
+
+Follows ``ProcessConfigUpdateMsg`` of ``fabric: orderer/common/msgprocessor/standardchannel.go`` and
+``ProposeConfigUpdate`` of ``orderer/common/multichannel/chainsupport.go``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from fabric_protos.common import common_pb2, configtx_pb2
+
+from fabric_admin.channelconfig import authorization, bft, raft, submission
+from fabric_admin.channelconfig.compatibility import check_compatible
+from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT
+from fabric_admin.channelconfig.evaluation import Verdict, evaluate
+from fabric_admin.channelconfig.maintenance import check_maintenance
+from fabric_admin.channelconfig.signing import assemble, update_bytes
+from fabric_admin.errors import ConfigError, ConfigUpdateRefused
+
+if TYPE_CHECKING:
+    from fabric_admin.channelconfig.channel import ChannelConfig
+
+NEW_CONFIG: Final = "new_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What an orderer will do with an update and the signatures it has so far."""
+
+    accepted: bool
+    refusal: ConfigUpdateRefused | None
+    """The orderer's answer when it refuses."""
+    verdicts: tuple[Verdict, ...]
+    """Per element: which policy decides, and whom it lacks; empty when the update does not fit the config at all."""
+    config: configtx_pb2.Config | None
+    """The config that results when it accepts."""
+
+    @property
+    def missing(self) -> tuple[Verdict, ...]:
+        """The elements whose policy lacks signatures."""
+        return tuple(verdict for verdict in self.verdicts if verdict.missing)
+
+
+def propose(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -> configtx_pb2.Config:
+    """Return the config the envelope leads to; raises ConfigUpdateRefused with the orderer's status and text."""
+    try:
+        submission.check_submission(config, envelope, now)
+    except ConfigUpdateRefused as exc:
+        raise exc.within("config update for existing channel did not pass initial checks") from exc
+    return apply(config, envelope, now)
+
+
+def apply(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -> configtx_pb2.Config:
+    """Decide on the update alone, whoever submits it; raises ConfigUpdateRefused with the orderer's text."""
+    try:
+        result, proposed = derive(config, envelope)
+        if config.consensus.type == ETCDRAFT:
+            try:
+                raft.check_metadata(config, proposed, now)
+            except ConfigUpdateRefused as exc:
+                raise exc.within("consensus metadata update for channel config update is invalid") from exc
+    except ConfigUpdateRefused as exc:
+        raise exc.within(f"error applying config update to existing channel '{config.channel_id}'") from exc
+    try:
+        # The orderer's own header and signature come on top; without them it is too large already.
+        submission.check_size(config, configtx_pb2.ConfigEnvelope(config=result, last_update=envelope).ByteSize())
+    except ConfigUpdateRefused as exc:
+        raise exc.within("config update for existing channel did not pass final checks") from exc
+    try:
+        update = authorization.read_update(authorization.update_envelope(envelope).config_update)
+        check_maintenance(config, proposed, update)
+    except ConfigUpdateRefused as exc:
+        raise exc.within("config update for existing channel did not pass maintenance checks") from exc
+    if config.consensus.type == BFT:
+        bft.check_configuration(proposed)
+    return result
+
+
+def derive(config: ChannelConfig, envelope: common_pb2.Envelope) -> tuple[configtx_pb2.Config, ChannelConfig]:
+    """Authorize an update, set the result up, and check that it may follow; raises ConfigUpdateRefused."""
+    result = authorization.authorize(config, authorization.update_envelope(envelope))
+    proposed = load_result(config, result)
+    check_compatible(config, proposed)
+    return result, proposed
+
+
+def load_result(config: ChannelConfig, result: configtx_pb2.Config) -> ChannelConfig:
+    """Set up the config that results from an update; raises ConfigUpdateRefused."""
+    try:
+        return type(config).from_config(result, config.channel_id)
+    except ConfigError as exc:
+        raise ConfigUpdateRefused(
+            NEW_CONFIG, str(exc), element=exc.element, remedy="give a value every node can load"
+        ) from exc
+
+
+def forecast(
+    config: ChannelConfig,
+    config_update: configtx_pb2.ConfigUpdate | bytes,
+    signatures: Iterable[configtx_pb2.ConfigSignature],
+    now: datetime,
+) -> Forecast:
+    """Say what an orderer will do with an update that a writer of the channel submits with these signatures."""
+    data, collected = update_bytes(config_update), tuple(signatures)
+    verdicts: tuple[Verdict, ...] = ()
+    try:
+        verdicts = evaluate(config, data, collected)
+        result = apply(config, assemble(config.channel_id, data, collected), now)
+    except ConfigUpdateRefused as exc:
+        return Forecast(accepted=False, refusal=exc, verdicts=verdicts, config=None)
+    return Forecast(accepted=True, refusal=None, verdicts=verdicts, config=result)
