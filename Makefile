@@ -6,8 +6,9 @@ SHELL := /bin/sh
 
 VENV := .venv
 BIN := $(VENV)/bin
+# `true`, because make 4.3 drops what a shell said that ended with 127, as it does when the last name is no program.
 PYTHON ?= $(firstword $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done))
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python; done; true))
 MEMBERS := fabric chaincode operator devnet tools
 LOCKS := bootstrap runtime dev
 ARGS ?=
