@@ -34,6 +34,13 @@ class ChannelView:
             return None
 
 
+@dataclass(frozen=True, slots=True)
+class NoConfiguration:
+    """The own peer has block ``number``, and it is not a channel configuration."""
+
+    number: int
+
+
 def to_document(rule: NOutOf) -> Rule:
     """The same rule in the contract's form."""
     return Rule(n=rule.n, of=tuple(part if isinstance(part, str) else to_document(part) for part in rule.of))

@@ -40,6 +40,8 @@ from opssc_operator.domain.voting import (
 )
 
 NOTHING_YET: Final = unknown(Reason.PENDING)
+VERIFY_AGAIN_SECONDS: Final = {Reason.AWAITING_VERIFICATION: 5.0, Reason.CHANNEL_NOT_FOUND: 30.0}
+"""How soon to look again for what the own peer does not show yet; no event tells that it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +186,13 @@ def _withdrawal_wanted(observed: ProposalObserved) -> bool:
 def _voting_observed(observed: ProposalObserved) -> VotingObserved:
     manifest = observed.manifest
     shown = [state.created for state in (manifest, observed.mirror) if state is not None and not state.conflicts]
-    is_open = observed.tally is not None and observed.tally.phase is LedgerPhase.VOTING and not observed.stale
+    facts, tally = observed.facts, observed.tally
+    # Past the deadline the contract takes no vote, although the proposal expires only when all clocks agree on it.
+    in_time = facts is not None and observed.now <= facts.proposal.deadline
+    is_open = tally is not None and tally.phase is LedgerPhase.VOTING and in_time and not observed.stale
     return VotingObserved(
         own_msp_id=observed.own_msp_id,
-        facts=observed.facts,
+        facts=facts,
         open_for_votes=is_open,
         verified=observed.verified,
         wishes=observed.wishes,
@@ -267,6 +272,8 @@ def _decide_expired(observed: ProposalObserved, facts: Facts) -> _Stage:
     # One more second, since the contract compares the transaction's whole second with the deadline.
     passed = (observed.now - deadline - skew).total_seconds() - 1.0
     wait = rank(rank_seed(observed.ref), members).index(observed.own_msp_id) * TAKEOVER_SECONDS - passed
+    if _is_suspended(observed):
+        return stage
     actions = () if wait > 0 else (Close("Expired", "the deadline passed without a decision"),)
     return replace(stage, actions=actions, requeue_seconds=max(wait, 0.0) or None)
 
@@ -292,7 +299,8 @@ def _decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecisio
         )
     actions = (voting.cast,) if voting.cast is not None else ()
     ready = accepted if not observed.verified.fails else no(observed.verified.reason, observed.verified.message)
-    stage = _Stage(conditions, Phase.VOTING, actions, ready=ready, requeue_seconds=max(until_expiry, 1.0))
+    look_again = max(1.0, min(until_expiry, VERIFY_AGAIN_SECONDS.get(observed.verified.reason, until_expiry)))
+    stage = _Stage(conditions, Phase.VOTING, actions, ready=ready, requeue_seconds=look_again)
     if _is_suspended(observed):
         return _Stage(conditions, Phase.VOTING, ready=no(Reason.SUSPENDED, "suspended; nothing is sent"))
     return stage
@@ -318,7 +326,8 @@ def _decide_accepted(observed: ProposalObserved, facts: Facts) -> _Stage:
     if not observed.verified.holds:
         stalled = observed.verified.fails
         ready = no(observed.verified.reason, observed.verified.message)
-        return _Stage(conditions, Phase.ACCEPTED, stalled=stalled, ready=ready)
+        look_again = VERIFY_AGAIN_SECONDS.get(observed.verified.reason)
+        return _Stage(conditions, Phase.ACCEPTED, stalled=stalled, ready=ready, requeue_seconds=look_again)
     if observed.target is None or observed.deployment is None:
         return _Stage(conditions, Phase.ACCEPTED, ready=no(Reason.PROGRESSING, "looking at the own peers"))
     deployment = decide_deployment(observed.target, observed.deployment)

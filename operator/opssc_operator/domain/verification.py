@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Snapshot
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.channel import ChannelView
+from opssc_operator.domain.channel import ChannelView, NoConfiguration
 from opssc_operator.domain.content import ContentError, build_definition, build_package, hash_definition
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 
-def verify_proposal(proposal: Proposal, pinned: ChannelView | None) -> Verdict:
-    """Judge a proposal; ``pinned`` is the config block the snapshot names, if the own peer has it."""
+def verify_proposal(proposal: Proposal, pinned: ChannelView | NoConfiguration | None) -> Verdict:
+    """Judge a proposal; ``pinned`` is the block the snapshot names, if the own peer has it."""
     content = proposal.content
     if not isinstance(content, ChaincodeContent):
         return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"proposals of kind {proposal.kind} are not carried out here")
@@ -24,6 +24,9 @@ def verify_proposal(proposal: Proposal, pinned: ChannelView | None) -> Verdict:
         number = proposal.snapshot.config_block
         message = f"the own peer does not show config block {number} of channel {content.channel} yet"
         return unknown(Reason.AWAITING_VERIFICATION, message)
+    if isinstance(pinned, NoConfiguration):
+        message = f"block {pinned.number} of channel {content.channel} is no config block; disagree"
+        return no(Reason.SNAPSHOT_MISMATCH, message)
     return _verify_snapshot(proposal.snapshot, pinned) or _verify_content(content)
 
 

@@ -107,7 +107,8 @@ def _judge(wish: VoteWish, observed: VotingObserved) -> tuple[Verdict, CastVote 
     if observed.hold:
         return unknown(Reason.SUSPENDED, "suspended; the vote is sent when suspend is false again"), None
     if wish.decision is Decision.AGREE and not observed.verified.holds:
-        return no(observed.verified.reason, f"not sent: {observed.verified.message}"), None
+        judge = no if observed.verified.fails else unknown
+        return judge(observed.verified.reason, f"not sent: {observed.verified.message}"), None
     cast = CastVote(wish.decision, wish.reason, content_hash)
     return unknown(Reason.PROGRESSING, "sending the vote"), cast
 

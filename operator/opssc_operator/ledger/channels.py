@@ -12,9 +12,9 @@ from fabric_protos.common import common_pb2
 
 from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
-from fabric_admin.errors import ChaincodeError, ConfigError
+from fabric_admin.errors import BlockError, ChaincodeError, ConfigError
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.channel import ChannelView
+from opssc_operator.domain.channel import ChannelView, NoConfiguration
 from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import translated
 
@@ -24,7 +24,7 @@ KEPT_BLOCKS: Final = 256
 
 
 def decode_config_block(block: common_pb2.Block) -> ChannelView:
-    """Read a config block; raises ConfigError when it is none."""
+    """Read a config block; raises BlockError when it is none, ConfigError when its config makes no sense."""
     config = ChannelConfig.from_block(block)
     rule, problem = None, ""
     try:
@@ -74,8 +74,8 @@ class ChannelReader:
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             return ChannelConfig.from_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
 
-    async def at(self, channel: str, number: int) -> ChannelView | None:
-        """The configuration in block ``number``: None while the own peer does not have that block as a config block."""
+    async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | None:
+        """The configuration in block ``number``; None while the own peer does not have that block."""
         known = self._numbered.get((channel, number))
         if known is not None:
             return known
@@ -83,9 +83,12 @@ class ChannelReader:
         with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             try:
                 block = await peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
-                known = decode_config_block(block)
-            except (ChaincodeError, ConfigError):
+            except ChaincodeError:
                 return None
+            try:
+                known = decode_config_block(block)
+            except (BlockError, ConfigError):
+                return NoConfiguration(number)
         self._keep(known)
         return known
 

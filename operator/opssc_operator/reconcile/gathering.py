@@ -25,7 +25,7 @@ from opssc_operator.domain.reporting import own_report
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import is_stale, verify_proposal
 from opssc_operator.domain.voting import VoteWish, VotingRules
-from opssc_operator.errors import Bug
+from opssc_operator.errors import Bug, TransientError
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.store import ObjectStore
 
@@ -110,6 +110,8 @@ class Gatherer:
             return replace(observed, verified=unknown(Reason.NOT_A_MEMBER, message))
         verified = await self._verify(observed.ref, facts, session)
         observed = replace(observed, verified=verified)
+        if verified.reason is Reason.CHANNEL_NOT_FOUND:
+            return observed
         if tally.open:
             current = await session.reader.current(proposal.snapshot.channel)
             return replace(observed, stale=is_stale(proposal.snapshot, current))
@@ -122,7 +124,13 @@ class Gatherer:
         known = self._verified.get(key)
         if known is None:
             snapshot = facts.proposal.snapshot
-            pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
+            try:
+                pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
+            except TransientError as exc:
+                if exc.reason != Reason.CHANNEL_NOT_FOUND:
+                    raise
+                # Anybody can propose for a channel that does not exist: it is shown, and not asked for at every turn.
+                return unknown(Reason.CHANNEL_NOT_FOUND, exc.message)
             known = verify_proposal(facts.proposal, pinned)
             if known.status != "Unknown":
                 self._verified[key] = known

@@ -15,7 +15,7 @@ from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import Connection, ProposalDocument, ccaas_label
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ChaincodeProposalSpec
-from opssc_operator.domain.channel import ChannelView, from_document, to_document
+from opssc_operator.domain.channel import ChannelView, NoConfiguration, from_document, to_document
 from opssc_operator.domain.content import ContentError, build_content, conflicting_fields, to_spec
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.verdict import Verdict
@@ -215,6 +215,11 @@ def test_another_package_or_definition_than_claimed_is_not_verified() -> None:
 def test_without_the_config_block_a_proposal_waits() -> None:
     stored = ledger.proposal(ProposalDocument.parse(planned(spec()).document))
     assert verify_proposal(stored, None).status == "Unknown"
+
+
+def test_a_snapshot_that_names_a_block_of_transactions_is_refuted_and_not_waited_for() -> None:
+    verdict = verify_proposal(ledger.proposal(), NoConfiguration(5))
+    assert (verdict.status, verdict.reason) == ("False", Reason.SNAPSHOT_MISMATCH)
 
 
 def test_a_newer_config_with_the_same_members_and_rule_is_not_stale() -> None:

@@ -34,7 +34,7 @@ from opssc_operator.domain.proposal import (
     decide_proposal,
     rank_seed,
 )
-from opssc_operator.domain.verdict import no, unknown, yes
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import CastVote, VoteWish, VotingRules
 
 NOW = ledger.NOW
@@ -360,3 +360,46 @@ def test_only_verified_accepted_proposals_touch_peers_and_conditions_are_whole(
 
 def test_the_clock_of_these_tables_is_utc() -> None:
     assert NOW.tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("verified", "seconds"),
+    [
+        pytest.param(unknown(Reason.AWAITING_VERIFICATION, "block 7"), 5.0, id="block-not-there-yet"),
+        pytest.param(unknown(Reason.CHANNEL_NOT_FOUND, "mychannel"), 30.0, id="channel-not-joined"),
+    ],
+)
+@pytest.mark.parametrize("given_facts", [pytest.param(facts(), id="voting"), pytest.param(ACCEPTED, id="accepted")])
+def test_what_the_own_peer_does_not_show_yet_is_looked_for_again(
+    given_facts: Facts, verified: Verdict, seconds: float
+) -> None:
+    decision = decide_proposal(observed(given_facts, own_msp_id="Org2MSP", manifest=OBSERVER, verified=verified))
+    assert decision.requeue_seconds == seconds
+    assert decision.ledger_actions == ()
+    assert ConditionType.STALLED not in decision.conditions
+
+
+def test_between_deadline_and_expiry_no_vote_is_sent() -> None:
+    # Given
+    late = PROPOSAL.deadline + timedelta(seconds=1)
+    wish = VoteWish("late", NOW + timedelta(hours=1), Decision.AGREE, "", PROPOSAL.content_hash)
+
+    # When
+    decision = decide_proposal(
+        observed(facts(), own_msp_id="Org2MSP", manifest=None, mirror=MIRROR, wishes=(wish,), now=late)
+    )
+
+    # Then
+    assert decision.phase is Phase.VOTING
+    assert decision.ledger_actions == ()
+    assert decision.vote_outcomes["late"].reason is Reason.VOTING_CLOSED
+
+
+@pytest.mark.parametrize(
+    ("suspended", "closes"), [pytest.param(False, True, id="working"), pytest.param(True, False, id="suspended")]
+)
+def test_a_suspended_organization_closes_nothing(suspended: bool, closes: bool) -> None:
+    expired = PROPOSAL.deadline + timedelta(hours=1)
+    decision = decide_proposal(observed(facts(), suspended=suspended, now=expired))
+    assert any(isinstance(action, Close) for action in decision.ledger_actions) is closes
+    assert decision.phase is Phase.EXPIRED

@@ -12,9 +12,10 @@ from unit.chaincode import strategies as ledger
 
 from opssc_chaincode.model import Decision as LedgerDecision
 from opssc_chaincode.model import Facts
-from opssc_operator.api.conditions import Reason
+from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
 from opssc_operator.api.vote import Decision
+from opssc_operator.domain.status import vote_status
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import (
     CastVote,
@@ -220,3 +221,17 @@ def test_no_blank_cheque_and_no_agreement_to_the_unverified(
 def test_the_matched_content_is_the_one_on_the_ledger() -> None:
     assert LedgerDecision.AGREE == Decision.AGREE
     assert matches(VotingRule(chaincodes=(PROPOSAL.content.name,)), "Org1MSP", PROPOSAL.content)  # type: ignore[union-attr,arg-type]
+
+
+def test_a_vote_that_waits_for_the_own_peer_needs_no_person() -> None:
+    # Given
+    verified = unknown(Reason.AWAITING_VERIFICATION, "the own peer does not show config block 7 yet")
+
+    # When
+    decision = decide_vote(replace(OBSERVED, verified=verified))
+    _, conditions = vote_status(decision.outcomes[WISH.name], FACTS, "Org2MSP", generation=1)
+
+    # Then
+    assert decision.cast is None
+    assert ConditionType.RECONCILING in conditions
+    assert ConditionType.STALLED not in conditions
