@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.25
 MAX_BACKOFF_SECONDS = 60.0
+PROMPT_FAILURES = 10
+PATIENT_SECONDS = 1.0
 _PATIENT = frozenset({KeyKind.REPORT, KeyKind.SWEEP})
 _LONGEST_USEFUL_EXPONENT = 32
 
@@ -26,12 +28,16 @@ def backoff_seconds(failures: int, retry_after: float | None, jitter: float) -> 
     """Seconds until the next try after `failures` failures in a row (at least 1).
 
     Doubles from a quarter of a second up to a minute, of which `jitter` in [0, 1) takes away at most half.
-    `retry_after` wins, but never beyond the same minute: it comes from somebody else.
+    `retry_after` wins, but never beyond the same minute: it comes from somebody else. After `PROMPT_FAILURES` in a row
+    it no longer shortens the wait: what was to heal at once does not, and would be tried ten times a second for ever.
     """
-    if retry_after is not None:
-        return min(max(retry_after, 0.0), MAX_BACKOFF_SECONDS)
     exponent = min(max(failures, 1) - 1, _LONGEST_USEFUL_EXPONENT)
-    return float(min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**exponent) * (1 - jitter / 2))
+    if retry_after is None:
+        return float(min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2**exponent) * (1 - jitter / 2))
+    asked = min(max(retry_after, 0.0), MAX_BACKOFF_SECONDS)
+    if failures <= PROMPT_FAILURES or asked >= PATIENT_SECONDS:
+        return asked
+    return max(asked, backoff_seconds(failures - PROMPT_FAILURES, None, jitter))
 
 
 class Schedule:

@@ -108,6 +108,15 @@ def test_a_delay_asked_for_by_the_other_side_wins_over_the_backoff() -> None:
     assert backoff_seconds(failures=9, retry_after=3.5, jitter=0.5) == 3.5
 
 
+@pytest.mark.parametrize("retry_after", [pytest.param(0.0, id="at-once"), pytest.param(0.1, id="soon")])
+def test_what_was_to_heal_at_once_is_not_tried_at_that_pace_for_ever(retry_after: float) -> None:
+    waits = [backoff_seconds(failures, retry_after, 0.0) for failures in range(1, 40)]
+
+    assert waits[0] == retry_after
+    assert waits == sorted(waits)
+    assert waits[-1] == MAX_BACKOFF_SECONDS
+
+
 def test_reports_wait_until_proposals_have_run() -> None:
     schedule = Schedule()
     schedule.add(report_key("org1", "Org1MSP/a"))
