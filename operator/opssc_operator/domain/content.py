@@ -70,7 +70,7 @@ def stated_fields(spec: ChaincodeProposalSpec) -> dict[str, Any]:
     package.pop("type")
     stated: dict[str, Any] = {"channel": manifest["channel"], **manifest["chaincode"], "package": package}
     for name in ("endorsementPolicy", "collections"):
-        if manifest.get(name):
+        if manifest.get(name) is not None:
             stated[name] = manifest[name]
     return stated
 
@@ -179,9 +179,7 @@ def build_package(content: ChaincodeContent) -> BuiltPackage:
                     indexes=_indexes(source.indexes),
                 )
             case KubernetesPackage() as source:
-                data = build_k8s(
-                    source.label, source.image.name, source.image.digest, indexes=_indexes(source.indexes)
-                )
+                data = build_k8s(source.label, source.image.name, source.image.digest, indexes=_indexes(source.indexes))
             case _:
                 raise ContentError("package: this version carries out the sources ccaas and k8s only")
         return BuiltPackage(data, package_id(source.label, data))

@@ -234,3 +234,12 @@ def test_a_newer_config_with_the_same_members_and_rule_is_not_stale() -> None:
 def test_a_rule_means_the_same_in_both_forms(rule: Any, agreed: set[str]) -> None:
     assert to_document(from_document(rule)) == rule
     assert from_document(rule).satisfied_by(agreed) == rule.satisfied(agreed)
+
+
+def test_a_manifest_that_says_no_collections_contradicts_a_proposal_that_has_some() -> None:
+    # Given
+    content = planned(spec(collections=[COLLECTION])).content
+
+    # Then
+    assert conflicting_fields(spec(), content) == ()
+    assert conflicting_fields(spec(collections=[]), content) == ("collections",)
