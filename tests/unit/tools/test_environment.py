@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from fabric_devnet.errors import BackendUnavailable
+from fabric_devnet.spec import BackendName
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import ChaincodeProposal
 from opssc_operator.api.vote import Vote
 from opssc_tools.cluster import ClusterKind
 from opssc_tools.environment import EnvironmentSpec, manifests
+from opssc_tools.environment.consortium import check
+from opssc_tools.environment.directory import hold
 from opssc_tools.environment.manifests import ServicePackage, made_up_digest
 from opssc_tools.errors import EnvironmentSpecError
 
@@ -69,3 +74,24 @@ def test_the_sample_of_an_organization_is_what_the_model_accepts() -> None:
     sample = manifests.read_sample("org1/fabricorganization.yaml")
 
     FabricOrganization.model_validate({**sample, "metadata": {**METADATA, **sample["metadata"]}})
+
+
+def test_a_directory_has_one_running_consortium(tmp_path: Path) -> None:
+    with (
+        hold(tmp_path),
+        pytest.raises(EnvironmentSpecError, match=rf"already \(process {os.getpid()}\)"),
+        hold(tmp_path),
+    ):
+        pytest.fail("held twice")
+
+    with hold(tmp_path):
+        assert (tmp_path / "running").read_text(encoding="ascii") == str(os.getpid())
+
+
+def test_a_machine_without_fabric_is_told_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FABRIC_HOME", raising=False)
+
+    with pytest.raises(BackendUnavailable, match="FABRIC_HOME is not set"):
+        check(EnvironmentSpec(directory=tmp_path, backend=BackendName.FABRIC))

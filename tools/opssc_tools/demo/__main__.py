@@ -55,7 +55,8 @@ def main(  # noqa: PLR0917 - typer reads options from parameters; nobody calls i
         sys.exit(INTERRUPTED)
     except (ToolsError, DevnetError, FabricError) as exc:
         screen.verdict(f"the demo failed: {exc}", good=False)
-        screen.plain(f"logs: {directory / 'logs'}")
+        if (directory / "logs").is_dir():
+            screen.plain(f"logs: {directory / 'logs'}")
         sys.exit(1)
     if as_json:
         print(json.dumps(outcome.to_json(spec), indent=2))
@@ -88,10 +89,8 @@ async def _keep(consortium: Consortium, screen: Screen) -> None:
     screen.title("Left running until Ctrl-C; everything it wrote is in " + str(consortium.spec.directory))
     screen.plain(f"kubectl is {consortium.member(1).cluster.kubectl.program}")
     for member in consortium.members:
-        screen.plain(
-            f"{member.name}: export KUBECONFIG={member.cluster.admin_kubeconfig}"
-            f"   kubectl -n {member.namespace} get ccp,vote,forg"
-        )
+        namespace = f" -n {member.namespace}" if consortium.spec.shares_api_server else ""
+        screen.plain(f"{member.name}: export KUBECONFIG={member.cluster.admin_kubeconfig}; kubectl get ccp{namespace}")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fabric_devnet.network import Network
-from fabric_devnet.spec import NetworkSpec
+from fabric_devnet.official.home import FabricHome
+from fabric_devnet.spec import BackendName, NetworkSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
-from opssc_tools.cluster import start_cluster
+from opssc_tools import toolchain
+from opssc_tools.cluster import ClusterKind, start_cluster
 from opssc_tools.environment import manifests, readback
+from opssc_tools.environment.directory import hold
 from opssc_tools.environment.member import Member
 from opssc_tools.environment.objects import Objects
 from opssc_tools.environment.process import PythonProgram
@@ -55,7 +58,9 @@ class Consortium:
             ToolsError, DevnetError: when a part does not start.
             ConditionTimeoutError: when an organization does not become ready.
         """
+        check(spec)
         async with AsyncExitStack() as stack:
+            stack.enter_context(hold(spec.directory))
             network, clusters = await _start_ground(spec, stack, announce)
             organizations = tuple(network.organizations.values())
             members = await _together(
@@ -118,6 +123,18 @@ class Consortium:
 
     async def _stop(self) -> None:
         await asyncio.gather(*(member.stop() for member in self.members))
+
+
+def check(spec: EnvironmentSpec) -> None:
+    """Say what this machine lacks before anything is started.
+
+    Raises:
+        MissingProgramError, BackendUnavailable: with what to install, build or set.
+    """
+    if spec.backend is BackendName.FABRIC:
+        FabricHome.find()
+    if spec.cluster is ClusterKind.LOCAL:
+        toolchain.locate()
 
 
 async def _start_ground(
@@ -185,6 +202,9 @@ async def _join(spec: EnvironmentSpec, organization: Organization, cluster: Clus
         ("--namespace", namespace, "--kubeconfig", kubeconfig, *options),
         logs,
     )
+    if not spec.shares_api_server:
+        # Whoever uses the kubeconfig finds the organization's objects without naming the namespace.
+        await cluster.kubectl("config", "set-context", "--current", f"--namespace={namespace}")
     objects = await stack.enter_async_context(Objects.watch(cluster.admin_kubeconfig, namespace))
     readers = await stack.enter_async_context(readback.connect_all(organization))
     return Member(organization, cluster, namespace, operator, objects, readers, logs)
