@@ -24,6 +24,7 @@ class Sessions:
         self._open: dict[str, OrganizationSession] = {}
         self._ready: set[str] = set()
         self._looked: set[str] = set()
+        self._announced: dict[str, bool] = {}
         self._doubted: set[str] = set()
         self._executing: dict[tuple[str, str], set[Key]] = {}
 
@@ -62,6 +63,7 @@ class Sessions:
         self._ready.discard(namespace)
         session = self._open.pop(namespace, None)
         if session is not None:
+            self._announced.pop(namespace, None)
             await session.close()
 
     async def close(self) -> None:
@@ -75,14 +77,17 @@ class Sessions:
         return doubted
 
     def set_ready(self, namespace: str, *, ready: bool) -> None:
-        """Note whether proposals can be worked on; becoming ready enqueues everything of the namespace."""
-        was = namespace in self._ready
+        """Note whether proposals can be worked on; when that is news, everything of the namespace is enqueued.
+
+        The first word after a start, and after a session was closed, is always news: proposals may say the opposite.
+        """
         self._looked.add(namespace)
-        if not ready:
-            self._ready.discard(namespace)
-        elif not was:
+        if ready:
             self._ready.add(namespace)
-        if was != ready:
+        else:
+            self._ready.discard(namespace)
+        if self._announced.get(namespace) is not ready:
+            self._announced[namespace] = ready
             self.enqueue_all(namespace)
 
     def enqueue_all(self, namespace: str) -> None:

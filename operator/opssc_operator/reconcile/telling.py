@@ -30,6 +30,8 @@ from opssc_operator.reconcile.gathering import Objects, find_objects
 from opssc_operator.reconcile.status import standing_verdicts, write_status
 from opssc_operator.reconcile.store import Invalid, ObjectStore
 
+OVER: Final = frozenset({Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED, Phase.SUPERSEDED})
+"""Ends that no failure to look takes back."""
 OVERALL: Final = frozenset({ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED})
 
 
@@ -140,10 +142,11 @@ class Teller:
     async def _tell_above_standing(
         self, known: ChaincodeProposal, verdict: Verdict, failure: OperatorError | None
     ) -> None:
-        """Change what the conditions say overall, and keep the rest; what is Ready stays so."""
+        """Change what the conditions say overall, and keep the rest; what is Ready or over stays so."""
         standing = standing_verdicts(known.status)
         ready = standing.get(ConditionType.READY)
-        if ready is not None and ready.holds and _is_told(known):
+        is_over = ready is not None and (ready.holds or known.status.get("phase") in OVER)
+        if is_over and _is_told(known):
             return
         kept = {kind: said for kind, said in standing.items() if kind not in OVERALL}
         before = _standing_status(known)
