@@ -75,8 +75,11 @@ MAX_STATUS_TEXT: Final = 256
 
 
 def status_text(text: str) -> str:
-    """Cut a text to what a status field holds (256 characters), on one line, ending in an ellipsis when cut."""
-    line = " ".join(text.split())
+    """Cut a text to what a status field holds (256 characters), on one line, ending in an ellipsis when cut.
+
+    What cannot be printed becomes a space: other organizations write such texts, and terminals obey them.
+    """
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= MAX_STATUS_TEXT else line[: MAX_STATUS_TEXT - 1] + "…"
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal, Protocol
 
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
-from opssc_operator.api.fields import ApiModel
+from opssc_operator.api.fields import ApiModel, status_text
 from opssc_operator.api.group import Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.domain.verdict import Verdict
@@ -112,6 +112,6 @@ async def _post_events(
         if before.get(condition) == (verdict.status, verdict.reason):
             continue
         event_type: EventType = "Warning" if verdict.fails and verdict.reason not in UNALARMING else "Normal"
-        note = verdict.message or str(verdict.reason)
+        note = status_text(verdict.message) or str(verdict.reason)
         posts.append(kube.post_event(involved, event_type, str(verdict.reason), note, action="Reconcile"))
     await asyncio.gather(*posts)

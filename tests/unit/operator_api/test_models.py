@@ -189,8 +189,13 @@ def test_a_status_text_always_fits_on_one_line(text: str) -> None:
     assert len(fitted) <= 256
     assert "\n" not in fitted
     assert fitted == status_text(fitted)
+    assert fitted.isprintable()
     condition = Condition(type="Ready", status="False", reason="Pending", message=text)
     assert condition.message == fitted
+
+
+def test_a_text_of_others_cannot_command_a_terminal() -> None:
+    assert status_text("no\x1b[2J\u202ereason\x00") == "no [2J reason"
 
 
 @pytest.mark.parametrize("kind", Kind, ids=str)
