@@ -136,9 +136,10 @@ def _peer(peer: PeerState, package_id: str | None) -> PeerProgress:
     )
 
 
-def commit_record(facts: Facts | None) -> CommitRecord | None:
-    """Who says to have committed, by the transaction in its report; None while nobody does."""
-    for report in facts.reports if facts is not None else ():
+def commit_record(facts: Facts | None, own_msp_id: str) -> CommitRecord | None:
+    """Who says to have committed, by the transaction in its report: we before others; None while nobody does."""
+    reports = facts.reports if facts is not None else ()
+    for report in sorted(reports, key=lambda report: (report.msp_id != own_msp_id, report.msp_id)):
         if report.step is Step.COMMITTED and report.evidence is not None and report.evidence.tx_id:
             return CommitRecord(by=report.msp_id, tx_id=report.evidence.tx_id)
     return None

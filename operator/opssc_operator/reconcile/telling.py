@@ -74,9 +74,11 @@ class Teller:
         if isinstance(failure, TerminalError):
             conditions.update(_stalled(no(_reason(failure), failure.message)))
             conditions.pop(ConditionType.RECONCILING, None)
-        record = commit_record(observed.facts)
+        record = commit_record(observed.facts, observed.own_msp_id)
         if commit is not None:
             record = CommitRecord(by=observed.own_msp_id, tx_id=commit.transaction_id, block=commit.block_number)
+        elif record is not None:
+            record = _with_known_block(record, shown)
         status = proposal_status(
             observed,
             decision,
@@ -170,6 +172,14 @@ def _stalled(verdict: Verdict) -> Mapping[ConditionType, Verdict]:
 
 def _reconciling(verdict: Verdict) -> Mapping[ConditionType, Verdict]:
     return {ConditionType.READY: verdict, ConditionType.RECONCILING: yes(verdict.reason, verdict.message)}
+
+
+def _with_known_block(record: CommitRecord, shown: ChaincodeProposal) -> CommitRecord:
+    """Keep the block of our own commit, which no report carries, when the process that knew it is gone."""
+    before = shown.status.get("commit")
+    if not isinstance(before, dict) or before.get("txID") != record.tx_id:
+        return record
+    return record.model_copy(update={"block": before.get("block")})
 
 
 def _standing_status(known: ChaincodeProposal) -> ChaincodeProposalStatus:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from unit.chaincode import strategies as ledger
+from unit.operator_domain.test_proposal import observed
 
+from opssc_chaincode.model import Evidence, Facts, Outcome, Step
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.errors import TransientError
 from opssc_operator.reconcile.keys import proposal_key
 from opssc_operator.reconcile.queue import WorkQueue
@@ -74,6 +78,27 @@ async def test_a_failure_to_look_takes_back_nothing_that_is_over(
 
     # Then
     assert bool(cluster.written) is rewritten
+
+
+async def test_the_block_of_an_own_commit_outlives_the_process_that_made_it(manifests: Manifests) -> None:
+    # Given
+    proposal = ledger.proposal(ledger.document(proposal_id="basic"), creator="Org1MSP")
+    ours, theirs = (Evidence(sequence=1, definition_hash="a" * 64, tx_id=digit * 64) for digit in "12")
+    reports = (
+        ledger.report(proposal, "AOrgMSP", Step.COMMITTED, Outcome.DONE, theirs),
+        ledger.report(proposal, "Org1MSP", Step.COMMITTED, Outcome.DONE, ours),
+    )
+    seen = observed(Facts(proposal=proposal, reports=reports), ref=REF)
+    store, cluster = ObjectStore(), Cluster()
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    standing_commit = {"commit": {"by": "Org1MSP", "txID": "1" * 64, "block": 7}}
+    store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic") | {"status": standing_commit})
+
+    # When
+    await Teller(cast("KubeClient", cluster), store).tell("org1", seen, decide_proposal(seen), None, None)
+
+    # Then
+    assert cluster.written[-1]["commit"] == standing_commit["commit"]
 
 
 async def test_every_proposal_learns_once_whether_the_organization_can_work(manifests: Manifests) -> None:
