@@ -13,15 +13,18 @@ _NANOSECONDS: Final = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """When a block is cut: after so many messages or bytes, or so long after the first one (a Go duration)."""
+    """When a block is cut: after so many messages or bytes, or so long after the first one (a Go duration).
+
+    Not checked when made, as a genesis block may say anything; ``check`` refuses what no orderer runs with.
+    """
 
     timeout: str = "2s"
     max_message_count: int = 500
     absolute_max_bytes: int = 10 * 1024 * 1024
     preferred_max_bytes: int = 2 * 1024 * 1024
 
-    def __post_init__(self) -> None:
-        """Refuse what an orderer refuses (``fabric: common/channelconfig/orderer.go``)."""
+    def check(self) -> None:
+        """Refuse what an orderer refuses; raises ConfigError (``fabric: common/channelconfig/orderer.go``)."""
         for name, value in (
             ("max message count", self.max_message_count),
             ("absolute max bytes", self.absolute_max_bytes),
@@ -44,7 +47,7 @@ class Batch:
 
     @property
     def timeout_seconds(self) -> float:
-        """The timeout as seconds."""
+        """The timeout as seconds; raises ConfigError when it is no duration."""
         return duration_seconds(self.timeout)
 
 

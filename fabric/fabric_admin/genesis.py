@@ -1,35 +1,46 @@
 """Block 0 of a channel, as ``configtxgen`` makes it (``fabric: internal/configtxgen/encoder``).
 
-Pure: the same profile, nonce and time give the same block. Every element has version 0 and mod_policy Admins.
+Pure: the same profile, nonce and time give the same block. Every element has version 0 and mod_policy Admins. Errors
+are those of the tool; ``configtx`` reads its profiles.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from fabric_protos.common import common_pb2, configtx_pb2, configuration_pb2, policies_pb2
 from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
-from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
+from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 from fabric_protos.peer import configuration_pb2 as peer_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from fabric_admin import blocks
-from fabric_admin.batch import Batch, duration_seconds
+from fabric_admin import blocks, configtree
+from fabric_admin.batch import Batch
 from fabric_admin.capabilities import Capabilities
-from fabric_admin.channelconfig import APPLICATION, ETCDRAFT, ORDERER, Address, Consenter, RaftOptions
-from fabric_admin.channelconfig.loading import check_channel_id
-from fabric_admin.errors import ConfigError, PolicySyntaxError
-from fabric_admin.policy import parse, parse_implicit_meta
-from fabric_admin.wire import decode
-
-if TYPE_CHECKING:
-    from google.protobuf.message import Message
+from fabric_admin.channelconfig import APPLICATION, BFT, ETCDRAFT, ORDERER, Address, Consenter, RaftOptions
+from fabric_admin.channelconfig.bft import DEFAULT_OPTIONS, block_validation_policy
+from fabric_admin.channelconfig.consenters import build_mapping, build_raft_metadata
+from fabric_admin.channelconfig.loading import BLOCK_DATA_WIDTH, check_channel_id
+from fabric_admin.configtree import (
+    ADMINS,
+    APPLICATION_POLICIES,
+    CHANNEL_POLICIES,
+    ORDERER_POLICIES,
+    Policies,
+    set_capabilities,
+    set_value,
+)
+from fabric_admin.errors import ConfigError
 
 __all__ = [
+    "APPLICATION_POLICIES",
+    "CHANNEL_POLICIES",
+    "ORDERER_POLICIES",
     "Address",
     "ApplicationOrganization",
     "Batch",
@@ -42,19 +53,9 @@ __all__ = [
     "check_channel_id",
 ]
 
-Policies = Mapping[str, str]
-"""Policy texts by name: ``MAJORITY Admins``, or a signature policy."""
-
-ADMINS: Final = "Admins"
-CHANNEL_POLICIES: Final[Policies] = {"Readers": "ANY Readers", "Writers": "ANY Writers", ADMINS: "MAJORITY Admins"}
-ORDERER_POLICIES: Final[Policies] = {**CHANNEL_POLICIES, "BlockValidation": "ANY Writers"}
-APPLICATION_POLICIES: Final[Policies] = {
-    **CHANNEL_POLICIES,
-    "Endorsement": "MAJORITY Endorsement",
-    "LifecycleEndorsement": "MAJORITY Endorsement",
-}
+CONSORTIUMS: Final = "Consortiums"
+ORDERER_ADMINS: Final = "/Channel/Orderer/Admins"
 _BLOCK_METADATA_ENTRIES: Final = 5
-_MAX_UINT32: Final = 0xFFFFFFFF
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -83,7 +84,8 @@ class Profile:
     """Everything a new channel's first configuration says."""
 
     channel_id: str
-    organizations: tuple[ApplicationOrganization, ...]
+    organizations: tuple[ApplicationOrganization, ...] | None
+    """None leaves the Application section out, which only the block of an old system channel does."""
     orderers: tuple[OrdererOrganization, ...]
     consenters: tuple[Consenter, ...]
     batch: Batch = field(default_factory=Batch)
@@ -95,6 +97,17 @@ class Profile:
     application_policies: Policies = field(default_factory=lambda: APPLICATION_POLICIES)
     lifecycle_endorsement: str | None = None
     """Replaces the LifecycleEndorsement of ``application_policies``: ``MAJORITY Endorsement`` or a signature policy."""
+    consensus_type: str = ETCDRAFT
+    """``etcdraft`` or ``BFT``; any other type has no metadata."""
+    bft: smartbft_pb2.Options = field(default_factory=lambda: DEFAULT_OPTIONS)
+    global_orderer_addresses: tuple[str, ...] = ()
+    """Old style, not with channel capability V3_0."""
+    max_channels: int = 0
+    empty_capabilities: frozenset[str] = frozenset()
+    """Sections (``Channel``, ``Orderer``, ``Application``) that list capabilities although they require none."""
+    consortium: str = ""
+    consortiums: Mapping[str, tuple[ApplicationOrganization, ...]] | None = None
+    """Only for the block of an old system channel."""
 
 
 def build(profile: Profile, *, nonce: bytes | None = None, unix_nanoseconds: int = 0) -> common_pb2.Block:
@@ -104,7 +117,8 @@ def build(profile: Profile, *, nonce: bytes | None = None, unix_nanoseconds: int
     is signed. Like the original the channel ID is not checked here, see ``check_channel_id``. Raises ConfigError
     naming the element that is missing or malformed.
     """
-    config = configtx_pb2.Config(sequence=0, channel_group=_channel_group(profile))
+    with _step("could not create bootstrapper: could not create channel group"):
+        config = configtx_pb2.Config(sequence=0, channel_group=_channel_group(profile))
     data = configtx_pb2.ConfigEnvelope(config=config).SerializeToString(deterministic=True)
     nonce = hashlib.sha256(data).digest()[:24] if nonce is None else nonce
     seconds, nanos = divmod(unix_nanoseconds, _NANOSECONDS)
@@ -134,21 +148,42 @@ def build(profile: Profile, *, nonce: bytes | None = None, unix_nanoseconds: int
 
 
 def _channel_group(profile: Profile) -> configtx_pb2.ConfigGroup:
-    group = _group(profile.channel_policies, "channel group")
-    _set(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
-    _set(group, "BlockDataHashingStructure", configuration_pb2.BlockDataHashingStructure(width=_MAX_UINT32))
-    _set_capabilities(group, profile.capabilities.channel)
-    group.groups[ORDERER].CopyFrom(_orderer_group(profile))
-    group.groups[APPLICATION].CopyFrom(_application_group(profile))
+    with _step("error adding policies to channel group"):
+        group = configtree.build_group(profile.channel_policies)
+    set_value(group, "HashingAlgorithm", configuration_pb2.HashingAlgorithm(name="SHA256"))
+    structure = configuration_pb2.BlockDataHashingStructure(width=BLOCK_DATA_WIDTH)
+    set_value(group, "BlockDataHashingStructure", structure)
+    if profile.global_orderer_addresses:
+        addresses = configuration_pb2.OrdererAddresses(addresses=profile.global_orderer_addresses)
+        set_value(group, "OrdererAddresses", addresses, ORDERER_ADMINS)
+    if profile.consortium:
+        set_value(group, "Consortium", configuration_pb2.Consortium(name=profile.consortium))
+    _set_capabilities(group, profile, "Channel", profile.capabilities.channel)
+    with _step("could not create orderer group"):
+        group.groups[ORDERER].CopyFrom(_orderer_group(profile))
+    if profile.organizations is not None:
+        with _step("could not create application group"):
+            group.groups[APPLICATION].CopyFrom(_application_group(profile, profile.organizations))
+    if profile.consortiums is not None:
+        with _step("could not create consortiums group"):
+            group.groups[CONSORTIUMS].CopyFrom(_consortiums_group(profile.consortiums))
     return group
 
 
 def _orderer_group(profile: Profile) -> configtx_pb2.ConfigGroup:
-    if "BlockValidation" not in profile.orderer_policies:
-        raise ConfigError("error adding policies to orderer group: no BlockValidation policy defined")
-    group = _group(profile.orderer_policies, "orderer group")
+    v3 = profile.capabilities.organization_endpoints_only
+    if profile.consensus_type == BFT and not v3:
+        shown = " ".join(f"{name}:true" for name in sorted(profile.capabilities.channel))
+        raise ConfigError(f"orderer type BFT must be used with V3_0 channel capability: map[{shown}]")
+    if profile.global_orderer_addresses and v3:
+        shown = " ".join(profile.global_orderer_addresses)
+        raise ConfigError(f"global orderer endpoints exist, but can not be used with V3_0 capability: [{shown}]")
+    with _step("error adding policies to orderer group"):
+        if profile.orderer_policies and "BlockValidation" not in profile.orderer_policies:
+            raise ConfigError("no BlockValidation policy defined")
+        group = configtree.build_group(profile.orderer_policies)
     batch = profile.batch
-    _set(
+    set_value(
         group,
         "BatchSize",
         orderer_pb2.BatchSize(
@@ -157,142 +192,108 @@ def _orderer_group(profile: Profile) -> configtx_pb2.ConfigGroup:
             preferred_max_bytes=batch.preferred_max_bytes,
         ),
     )
-    _set(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=batch.timeout))
-    _set(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions())
-    _set(group, "ConsensusType", _consensus(profile))
-    _set_capabilities(group, profile.capabilities.orderer)
+    set_value(group, "BatchTimeout", orderer_pb2.BatchTimeout(timeout=batch.timeout))
+    set_value(group, "ChannelRestrictions", orderer_pb2.ChannelRestrictions(max_count=profile.max_channels))
+    _set_capabilities(group, profile, ORDERER, profile.capabilities.orderer)
+    set_value(group, "ConsensusType", _consensus(profile, group))
     for organization in profile.orderers:
-        if not organization.endpoints and profile.capabilities.organization_endpoints_only:
-            raise ConfigError(
-                f"orderer endpoints for organization {organization.name} are missing "
-                "and must be configured when capability V3_0 is enabled"
-            )
-        _add_organization(group, organization, _orderer_organization_policies)
-        if organization.endpoints:
-            addresses = configuration_pb2.OrdererAddresses(addresses=organization.endpoints)
-            _set(group.groups[organization.name], "Endpoints", addresses)
+        with _step("failed to create orderer org"):
+            _add_orderer(group, organization, endpoints_required=v3)
     return group
 
 
-def _application_group(profile: Profile) -> configtx_pb2.ConfigGroup:
+def _consensus(profile: Profile, group: configtx_pb2.ConfigGroup) -> orderer_pb2.ConsensusType:
+    """Return the consensus; with BFT the mapping goes into the group, and a quorum of it validates blocks."""
+    metadata = b""
+    if profile.consensus_type == ETCDRAFT:
+        metadata = build_raft_metadata(profile.consenters, profile.raft).SerializeToString()
+    elif profile.consensus_type == BFT:
+        set_value(group, "Orderers", build_mapping(profile.consenters))
+        group.policies["BlockValidation"].policy.CopyFrom(block_validation_policy(profile.consenters))
+        metadata = profile.bft.SerializeToString()
+    return orderer_pb2.ConsensusType(type=profile.consensus_type, metadata=metadata)
+
+
+def _add_orderer(
+    section: configtx_pb2.ConfigGroup, organization: OrdererOrganization, *, endpoints_required: bool
+) -> None:
+    where = f"orderer org group '{organization.name}'"
+    group = _add_organization(section, organization, where, configtree.orderer_organization_policies)
+    if organization.endpoints:
+        set_value(group, "Endpoints", configuration_pb2.OrdererAddresses(addresses=organization.endpoints))
+    elif endpoints_required:
+        raise ConfigError(
+            f"orderer endpoints for organization {organization.name} are missing "
+            "and must be configured when capability V3_0 is enabled"
+        )
+
+
+def _application_group(
+    profile: Profile, organizations: tuple[ApplicationOrganization, ...]
+) -> configtx_pb2.ConfigGroup:
     policies = dict(profile.application_policies)
     if profile.lifecycle_endorsement is not None:
         policies["LifecycleEndorsement"] = profile.lifecycle_endorsement
-    group = _group(policies, "application group")
+    with _step("error adding policies to application group"):
+        group = configtree.build_group(policies)
     if profile.acls:
         acls = {name: peer_pb2.APIResource(policy_ref=reference) for name, reference in profile.acls.items()}
-        _set(group, "ACLs", peer_pb2.ACLs(acls=acls))
-    _set_capabilities(group, profile.capabilities.application)
-    for organization in profile.organizations:
-        _add_organization(group, organization, _application_organization_policies)
-        if organization.anchor_peers:
-            anchors = [peer_pb2.AnchorPeer(host=each.host, port=each.port) for each in organization.anchor_peers]
-            _set(group.groups[organization.name], "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=anchors))
+        set_value(group, "ACLs", peer_pb2.ACLs(acls=acls))
+    _set_capabilities(group, profile, APPLICATION, profile.capabilities.application)
+    for organization in organizations:
+        with _step("failed to create application org"):
+            where = f"application org group {organization.name}"
+            added = _add_organization(group, organization, where, configtree.application_organization_policies)
+            if organization.anchor_peers:
+                anchors = [peer_pb2.AnchorPeer(host=each.host, port=each.port) for each in organization.anchor_peers]
+                set_value(added, "AnchorPeers", peer_pb2.AnchorPeers(anchor_peers=anchors))
     return group
 
 
-def _consensus(profile: Profile) -> orderer_pb2.ConsensusType:
-    if not profile.consenters:
-        raise ConfigError("etcdraft configuration did not specify any consenter")
-    options = profile.raft
-    if options.election_tick <= options.heartbeat_tick:
-        raise ConfigError("election tick must be greater than heartbeat tick")
-    try:
-        duration_seconds(options.tick_interval)
-    except ConfigError as exc:
-        raise ConfigError(f"Etcdraft TickInterval ({options.tick_interval}) must be in time duration format") from exc
-    metadata = etcdraft_pb2.ConfigMetadata(
-        consenters=[_consenter(consenter) for consenter in profile.consenters],
-        options=etcdraft_pb2.Options(
-            tick_interval=options.tick_interval,
-            election_tick=options.election_tick,
-            heartbeat_tick=options.heartbeat_tick,
-            max_inflight_blocks=options.max_inflight_blocks,
-            snapshot_interval_size=options.snapshot_interval_size,
-        ),
+def _consortiums_group(consortiums: Mapping[str, tuple[ApplicationOrganization, ...]]) -> configtx_pb2.ConfigGroup:
+    section = configtx_pb2.ConfigGroup(mod_policy=ORDERER_ADMINS)
+    anybody = policies_pb2.SignaturePolicyEnvelope(
+        rule=policies_pb2.SignaturePolicy(n_out_of=policies_pb2.SignaturePolicy.NOutOf())
     )
-    return orderer_pb2.ConsensusType(type=ETCDRAFT, metadata=metadata.SerializeToString())
-
-
-def _consenter(consenter: Consenter) -> etcdraft_pb2.Consenter:
-    for what, present in (
-        ("host", consenter.address.host),
-        ("port", consenter.address.port),
-        ("client TLS cert", consenter.client_tls_cert),
-        ("server TLS cert", consenter.server_tls_cert),
-    ):
-        if not present:
-            raise ConfigError(f"consenter info in etcdraft configuration did not specify {what}")
-    return etcdraft_pb2.Consenter(
-        host=consenter.address.host,
-        port=consenter.address.port,
-        client_tls_cert=consenter.client_tls_cert,
-        server_tls_cert=consenter.server_tls_cert,
-    )
+    policy = policies_pb2.Policy(type=policies_pb2.Policy.SIGNATURE, value=anybody.SerializeToString())
+    section.policies[ADMINS].CopyFrom(configtx_pb2.ConfigPolicy(policy=policy, mod_policy=ORDERER_ADMINS))
+    for name, organizations in consortiums.items():
+        group = section.groups[name]
+        group.mod_policy = ORDERER_ADMINS
+        set_value(group, "ChannelCreationPolicy", configtree.build_policy("ANY Admins"), ORDERER_ADMINS)
+        for organization in organizations:
+            with _step(f"failed to create consortium {name}: failed to create consortium org"):
+                where = f"consortiums org group '{organization.name}'"
+                _add_organization(group, organization, where, configtree.application_organization_policies)
+    return section
 
 
 def _add_organization(
     section: configtx_pb2.ConfigGroup,
     organization: ApplicationOrganization | OrdererOrganization,
+    where: str,
     default_policies: Callable[[str], Policies],
-) -> None:
-    definition = decode(
-        msp_config_pb2.FabricMSPConfig, organization.msp.config, ConfigError, f"MSP of {organization.name}"
-    )
-    if not definition.name:
-        raise ConfigError(f"MSP for org {organization.name} has empty MSP ID")
+) -> configtx_pb2.ConfigGroup:
+    msp_id = configtree.msp_id_of(organization.msp, organization.name)
     if organization.name in section.groups:
         raise ConfigError(f"organization {organization.name} appears twice")
-    policies = default_policies(definition.name) if organization.policies is None else organization.policies
-    group = _group(policies, f"org group {organization.name}")
-    _set(group, "MSP", organization.msp)
+    policies = default_policies(msp_id) if organization.policies is None else organization.policies
+    with _step(f"error adding policies to {where}"):
+        group = configtree.build_group(policies)
+    set_value(group, "MSP", organization.msp)
     section.groups[organization.name].CopyFrom(group)
+    return section.groups[organization.name]
 
 
-def _application_organization_policies(msp_id: str) -> Policies:
-    return {
-        "Readers": f"OR('{msp_id}.admin', '{msp_id}.peer', '{msp_id}.client')",
-        "Writers": f"OR('{msp_id}.admin', '{msp_id}.client')",
-        ADMINS: f"OR('{msp_id}.admin')",
-        "Endorsement": f"OR('{msp_id}.peer')",
-    }
+def _set_capabilities(group: configtx_pb2.ConfigGroup, profile: Profile, section: str, names: frozenset[str]) -> None:
+    if names or section in profile.empty_capabilities:
+        set_capabilities(group, names)
 
 
-def _orderer_organization_policies(msp_id: str) -> Policies:
-    member = f"OR('{msp_id}.member')"
-    return {"Readers": member, "Writers": member, ADMINS: f"OR('{msp_id}.admin')"}
-
-
-def _group(policies: Policies, where: str) -> configtx_pb2.ConfigGroup:
-    if not policies:
-        raise ConfigError(f"error adding policies to {where}: no policies defined")
-    for required in (ADMINS, "Readers", "Writers"):
-        if required not in policies:
-            raise ConfigError(f"error adding policies to {where}: no {required} policy defined")
-    group = configtx_pb2.ConfigGroup(mod_policy=ADMINS)
-    for name, text in policies.items():
-        group.policies[name].CopyFrom(configtx_pb2.ConfigPolicy(policy=_policy(text, where), mod_policy=ADMINS))
-    return group
-
-
-def _policy(text: str, where: str) -> policies_pb2.Policy:
-    """Read a policy text: an ImplicitMeta rule starts with its rule word, all else is a signature policy."""
-    implicit = text.partition(" ")[0] in ("ANY", "ALL", "MAJORITY")
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    """Put the tool's name of a step in front of what went wrong in it."""
     try:
-        message: Message = parse_implicit_meta(text) if implicit else parse(text)
-    except PolicySyntaxError as exc:
-        kind = "implicit meta" if implicit else "signature"
-        raise ConfigError(f"error adding policies to {where}: invalid {kind} policy rule '{text}': {exc}") from exc
-    kind_number = policies_pb2.Policy.IMPLICIT_META if implicit else policies_pb2.Policy.SIGNATURE
-    return policies_pb2.Policy(type=kind_number, value=message.SerializeToString(deterministic=True))
-
-
-def _set(group: configtx_pb2.ConfigGroup, name: str, message: Message) -> None:
-    value = configtx_pb2.ConfigValue(value=message.SerializeToString(deterministic=True), mod_policy=ADMINS)
-    group.values[name].CopyFrom(value)
-
-
-def _set_capabilities(group: configtx_pb2.ConfigGroup, names: frozenset[str]) -> None:
-    if names:
-        levels = {name: configuration_pb2.Capability() for name in names}
-        _set(group, "Capabilities", configuration_pb2.Capabilities(capabilities=levels))
+        yield
+    except ConfigError as exc:
+        raise ConfigError(f"{name}: {exc}", element=exc.element) from exc

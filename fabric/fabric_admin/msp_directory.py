@@ -34,7 +34,8 @@ def read_config(path: Path, msp_id: str) -> msp_config_pb2.MSPConfig:
     roots = _read_pem_folder(path / "cacerts")
     if roots is None:
         raise IdentityError(
-            f"could not load a valid ca certificate from directory {path / 'cacerts'}: no such directory"
+            f"could not load a valid ca certificate from directory {path / 'cacerts'}: "
+            f"stat {path / 'cacerts'}: no such file or directory"
         )
     if not roots:
         raise IdentityError(f"no ca certificate found in directory {path / 'cacerts'}")

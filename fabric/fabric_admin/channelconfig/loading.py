@@ -148,11 +148,13 @@ def _read_orderer(
 def _read_batch(section: configtx_pb2.ConfigGroup, path: str) -> Batch:
     size = values.value(section, "BatchSize", orderer_pb2.BatchSize, path)
     timeout = values.value(section, "BatchTimeout", orderer_pb2.BatchTimeout, path)
+    batch = Batch(timeout.timeout, size.max_message_count, size.absolute_max_bytes, size.preferred_max_bytes)
     try:
-        return Batch(timeout.timeout, size.max_message_count, size.absolute_max_bytes, size.preferred_max_bytes)
+        batch.check()
     except ConfigError as exc:
         name = "BatchTimeout" if "timeout" in str(exc) else "BatchSize"
         raise ConfigError(str(exc), element=f"{path}/{name}") from exc
+    return batch
 
 
 def _read_application(
