@@ -86,7 +86,8 @@ class _Reader:
         required = {name: frozenset(key for key, on in each.items() if on) for name, each in levels.items()}
         return Profile(
             channel_id=self._channel_id,
-            organizations=None if application is None else self._members(application),
+            organizations=self._members(application or {}),
+            has_application=application is not None,
             orderers=self._orderers(orderer),
             consenters=consenters,
             batch=_batch(orderer),

@@ -84,8 +84,7 @@ class Profile:
     """Everything a new channel's first configuration says."""
 
     channel_id: str
-    organizations: tuple[ApplicationOrganization, ...] | None
-    """None leaves the Application section out, which only the block of an old system channel does."""
+    organizations: tuple[ApplicationOrganization, ...]
     orderers: tuple[OrdererOrganization, ...]
     consenters: tuple[Consenter, ...]
     batch: Batch = field(default_factory=Batch)
@@ -105,6 +104,8 @@ class Profile:
     max_channels: int = 0
     empty_capabilities: frozenset[str] = frozenset()
     """Sections (``Channel``, ``Orderer``, ``Application``) that list capabilities although they require none."""
+    has_application: bool = True
+    """False leaves the Application section out, which only the block of an old system channel does."""
     consortium: str = ""
     consortiums: Mapping[str, tuple[ApplicationOrganization, ...]] | None = None
     """Only for the block of an old system channel."""
@@ -161,9 +162,9 @@ def _channel_group(profile: Profile) -> configtx_pb2.ConfigGroup:
     _set_capabilities(group, profile, "Channel", profile.capabilities.channel)
     with _step("could not create orderer group"):
         group.groups[ORDERER].CopyFrom(_orderer_group(profile))
-    if profile.organizations is not None:
+    if profile.has_application:
         with _step("could not create application group"):
-            group.groups[APPLICATION].CopyFrom(_application_group(profile, profile.organizations))
+            group.groups[APPLICATION].CopyFrom(_application_group(profile))
     if profile.consortiums is not None:
         with _step("could not create consortiums group"):
             group.groups[CONSORTIUMS].CopyFrom(_consortiums_group(profile.consortiums))
@@ -228,9 +229,7 @@ def _add_orderer(
         )
 
 
-def _application_group(
-    profile: Profile, organizations: tuple[ApplicationOrganization, ...]
-) -> configtx_pb2.ConfigGroup:
+def _application_group(profile: Profile) -> configtx_pb2.ConfigGroup:
     policies = dict(profile.application_policies)
     if profile.lifecycle_endorsement is not None:
         policies["LifecycleEndorsement"] = profile.lifecycle_endorsement
@@ -240,7 +239,7 @@ def _application_group(
         acls = {name: peer_pb2.APIResource(policy_ref=reference) for name, reference in profile.acls.items()}
         set_value(group, "ACLs", peer_pb2.ACLs(acls=acls))
     _set_capabilities(group, profile, APPLICATION, profile.capabilities.application)
-    for organization in organizations:
+    for organization in profile.organizations:
         with _step("failed to create application org"):
             where = f"application org group {organization.name}"
             added = _add_organization(group, organization, where, configtree.application_organization_policies)
