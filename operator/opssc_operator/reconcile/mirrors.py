@@ -11,7 +11,7 @@ from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, WITHDRAW_FINALIZER, Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import ChaincodeProposalSpec
-from opssc_operator.api.refs import mirror_name
+from opssc_operator.api.refs import ProposalRef, mirror_name
 from opssc_operator.domain.content import to_spec
 from opssc_operator.domain.proposal import CreateMirror, DeleteMirror, ProposalDecision, ProposalObserved, SetFinalizer
 from opssc_operator.errors import TerminalError
@@ -97,6 +97,21 @@ async def _delete_mirror(
     mirror = find_objects(store, namespace, observed.ref).mirror
     if mirror is not None and not mirror.metadata.deleting:
         await kube.delete(Kind.CHAINCODE_PROPOSAL, namespace, mirror.metadata.name, mirror.metadata.uid)
+
+
+async def release_orphans(kube: KubeClient, store: ObjectStore, namespace: str, ref: ProposalRef) -> None:
+    """Let go of what is deleted in a namespace without any organization: nobody is left who could withdraw it.
+
+    Otherwise a namespace that is deleted with its organization would never end.
+    """
+    if any(Kind(known.kind) is Kind.FABRIC_ORGANIZATION for known in store.everything(namespace)):
+        return
+    for known in store.proposals(namespace, ref):
+        metadata = known.metadata
+        if metadata.deleting and WITHDRAW_FINALIZER in metadata.finalizers:
+            others = [name for name in metadata.finalizers if name != WITHDRAW_FINALIZER]
+            involved = Involved(Kind.CHAINCODE_PROPOSAL, namespace, metadata.name, metadata.uid)
+            await kube.set_finalizers(involved, metadata.resource_version, others)
 
 
 async def _set_finalizer(

@@ -32,7 +32,7 @@ from opssc_operator.ledger.deployments import StepDone
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.gathering import Gatherer, package_of
 from opssc_operator.reconcile.keys import Key, report_key
-from opssc_operator.reconcile.mirrors import perform_object_actions
+from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
 from opssc_operator.reconcile.runner import Result
@@ -86,6 +86,7 @@ class ProposalReconciler:
             await self.teller.tell_invalid(key.namespace, run.ref)
             organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
             if organization is None or session is None:
+                await release_orphans(self.kube, self.store, key.namespace, run.ref)
                 looked = organization is None or self.sessions.looked(key.namespace)
                 await self.teller.tell_not_ready(key.namespace, run.ref, organization, looked=looked)
                 return Result()

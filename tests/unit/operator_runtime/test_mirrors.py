@@ -9,10 +9,11 @@ from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_proposal import observed
 
 from opssc_chaincode.model import Facts
-from opssc_operator.api.group import Kind
+from opssc_operator.api.group import WITHDRAW_FINALIZER, Kind
+from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.proposal import CreateMirror, decide_proposal
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
-from opssc_operator.reconcile.mirrors import perform_object_actions
+from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -27,6 +28,12 @@ class Cluster:
     def __init__(self, refusal: OperatorError | None = None) -> None:
         self.refusal = refusal
         self.applied = 0
+        self.finalizers: list[list[str]] = []
+
+    async def set_finalizers(self, involved: object, resource_version: str, finalizers: list[str]) -> bool:
+        del involved, resource_version
+        self.finalizers.append(finalizers)
+        return True
 
     async def apply(self, kind: Kind, manifest: dict[str, Any]) -> None:
         del kind, manifest
@@ -70,6 +77,37 @@ async def test_a_mirror_that_the_api_server_refuses_stops_nothing(manifests: Man
     assert await mirror(cluster, facts_with_indexes(1), manifests) is False
 
     assert cluster.applied == 1
+
+
+@pytest.mark.parametrize(
+    ("organization", "deleting", "released"),
+    [
+        pytest.param(None, True, True, id="nobody-is-left"),
+        pytest.param(None, False, False, id="not-deleted"),
+        pytest.param("valid", True, False, id="organization-there"),
+        pytest.param("invalid", True, False, id="organization-unreadable"),
+    ],
+)
+async def test_a_deleted_manifest_is_held_only_while_somebody_could_withdraw_it(
+    organization: str | None, deleting: bool, released: bool, manifests: Manifests
+) -> None:
+    # Given
+    store, cluster = ObjectStore(), Cluster()
+    if organization is not None:
+        body = manifests.organization()
+        store.put(Kind.FABRIC_ORGANIZATION, body if organization == "valid" else body | {"spec": {"mspID": 1}})
+    metadata: dict[str, object] = {"finalizers": ["example.com/other", WITHDRAW_FINALIZER]}
+    if deleting:
+        metadata["deletionTimestamp"] = "2026-11-21T09:30:00Z"
+    known = manifests.proposal("basic", {}, **metadata)
+    store.put(Kind.CHAINCODE_PROPOSAL, known)
+
+    # When
+    creator = "Org1MSP" if organization == "valid" else "?"
+    await release_orphans(cast("KubeClient", cluster), store, "org1", ProposalRef(creator, "basic"))
+
+    # Then
+    assert cluster.finalizers == ([["example.com/other"]] if released else [])
 
 
 async def test_an_api_server_that_cannot_be_reached_is_asked_again(manifests: Manifests) -> None:
