@@ -34,6 +34,15 @@ class PeerLook:
         return not self.problem
 
 
+Reach = frozenset[tuple[str, tuple[str, ...]]]
+"""Names of the peers that answer, each with its channels."""
+
+
+def reach_of(looks: Sequence[PeerLook]) -> Reach:
+    """What can be worked on through the own peers."""
+    return frozenset((look.name, look.channels) for look in looks if look.reachable)
+
+
 def judge_peers(looks: Sequence[PeerLook]) -> Verdict:
     """All own peers answer; one silent peer is reported although the others carry on."""
     if not looks:

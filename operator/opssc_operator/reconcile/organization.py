@@ -19,9 +19,9 @@ from opssc_operator.api.organization import (
     PeerSource,
     PeerStatus,
 )
-from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, judge_peers, summarize
+from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, Reach, judge_peers, reach_of, summarize
 from opssc_operator.domain.verdict import Verdict, no, yes
-from opssc_operator.errors import OperatorError, TerminalError, TransientError
+from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.peers import OwnPeer, PeerAddress
 from opssc_operator.ledger.session import OrganizationSession, SessionSettings
@@ -80,6 +80,7 @@ class OrganizationReconciler:
         self._governance = Governance()
         self._resynced: dict[str, float] = {}
         self._looked: dict[str, _Looked] = {}
+        self._reach: dict[str, Reach] = {}
 
     async def reconcile(self, key: Key) -> Result:
         """Look at everything the organization stands on, and start or stop working on its proposals."""
@@ -147,6 +148,12 @@ class OrganizationReconciler:
             look.identity = yes(Reason.IDENTITY_VALID, f"acting as {organization.spec.msp_id}")
             look.identities = identities.statuses
             session = await self._sessions.ensure(await self._settings(organization, identities))
+        except AccessDenied as exc:
+            # Whoever granted less may do so for a moment: what is open works on with the keys it has.
+            look.identity = no(Reason.SECRET_NOT_FOUND, exc.message)
+            if self._sessions.get(namespace) is None:
+                self._sessions.set_ready(namespace, ready=False)
+            return look
         except (TerminalError, IdentityError) as exc:
             reason = Reason(exc.reason) if isinstance(exc, TerminalError) else Reason.IDENTITY_INVALID
             if look.identity.holds:
@@ -165,6 +172,11 @@ class OrganizationReconciler:
         else:
             look.governance = no(Reason.GOVERNANCE_UNAVAILABLE, "no own peer answers")
             self._sessions.set_ready(namespace, ready=False)
+        reach = reach_of(look.peer_looks)
+        if reach - self._reach.get(namespace, reach):
+            # A peer that is back, or has joined a channel, tells no proposal of it.
+            self._sessions.enqueue_all(namespace)
+        self._reach[namespace] = reach
         if look.governance.holds and look.peers.holds:
             look.requeue_seconds = organization.spec.resync_period.total_seconds()
         return look
