@@ -6,12 +6,13 @@ Owns one gRPC connection per peer. Knows nothing of Kubernetes and decides nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from fabric_admin.deliver import Deliver
-from fabric_admin.errors import ChaincodeError, FabricError
+from fabric_admin.errors import ChaincodeError, FabricError, TransportError
 from fabric_admin.gateway import Gateway
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.lifecycle import Lifecycle
@@ -37,17 +38,45 @@ class PeerAddress:
     source: str = "explicit"
 
 
+class _WatchedConnection(Connection):
+    """A connection that tells when a call on it got no answer, whoever made the call."""
+
+    __slots__ = ("_lost",)
+
+    def __init__(self, endpoint: Endpoint, lost: Callable[[], None]) -> None:
+        super().__init__(endpoint)
+        self._lost = lost
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        with self._noting(), super().refusals():
+            yield
+
+    @contextmanager
+    def gateway_errors(self) -> Iterator[None]:
+        with self._noting(), super().gateway_errors():
+            yield
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except TransportError:
+            self._lost()
+            raise
+
+
 @dataclass(slots=True)
 class OwnPeer:
     """One own peer with every client this operator needs on it, and what it was last seen to have."""
 
     address: PeerAddress
-    connection: Connection
     admin: SigningIdentity
     client: SigningIdentity
     joined: frozenset[str] = frozenset()
     packages: set[str] = field(default_factory=set)
     problems: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    connection: Connection = field(init=False, repr=False)
     lifecycle: Lifecycle = field(init=False, repr=False)
     """Lifecycle calls as the organization's admin."""
     system: System = field(init=False, repr=False)
@@ -66,11 +95,16 @@ class OwnPeer:
 
     def __post_init__(self) -> None:
         """Make the clients once; they hold nothing but the connection and an identity."""
+        self.connection = _WatchedConnection(self.address.endpoint, self._lose)
         self.lifecycle = Lifecycle(self.connection, self.admin)
         self.system = System(self.connection, self.client)
         self.admin_gateway = Gateway(self.connection, self.admin)
         self.client_gateway = Gateway(self.connection, self.client)
         self.deliver = Deliver(self.connection, self.client)
+
+    def _lose(self) -> None:
+        """A call got no answer: others are asked until this peer says again what it has joined."""
+        self.joined = frozenset()
 
     def forget(self) -> None:
         """Drop what was seen, so that the next look asks the peer again."""
@@ -140,9 +174,7 @@ class OwnPeers:
     """All own peers, in the order of the FabricOrganization."""
 
     def __init__(self, addresses: Iterable[PeerAddress], admin: SigningIdentity, client: SigningIdentity) -> None:
-        self.all: tuple[OwnPeer, ...] = tuple(
-            OwnPeer(address, Connection(address.endpoint), admin, client) for address in addresses
-        )
+        self.all: tuple[OwnPeer, ...] = tuple(OwnPeer(address, admin, client) for address in addresses)
 
     async def close(self) -> None:
         """Close every connection."""

@@ -41,7 +41,9 @@ class Governance:
     async def look(self, spec: FabricOrganizationSpec, session: OrganizationSession) -> GovernanceLook:
         """Bring the contract as far as this organization can; raises TransientError or TerminalError."""
         channel, name = spec.governance.channel, spec.governance.chaincode
-        if not any(channel in peer.joined for peer in session.peers.all):
+        try:
+            await session.peers.on(channel)
+        except TransientError:
             message = f"no own peer has joined the governance channel {channel}; join one, or correct the name"
             return GovernanceLook(no(Reason.CHANNEL_NOT_FOUND, message), GovernanceStatus())
         bootstrap = spec.governance.bootstrap
