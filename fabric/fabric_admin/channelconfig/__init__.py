@@ -1,5 +1,6 @@
 """A channel's configuration: reading it, and every step of changing it that needs no network."""
 
+from fabric_admin.channelconfig import edits
 from fabric_admin.channelconfig.acceptance import Forecast
 from fabric_admin.channelconfig.channel import (
     DEFAULT_ENDORSEMENT,
@@ -9,7 +10,10 @@ from fabric_admin.channelconfig.channel import (
 )
 from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT, Consensus, Consenter, RaftOptions
 from fabric_admin.channelconfig.delta import compute_update
+from fabric_admin.channelconfig.difference import diff
+from fabric_admin.channelconfig.elements import Kind
 from fabric_admin.channelconfig.evaluation import Verdict
+from fabric_admin.channelconfig.hazards import Hazard, find_hazards, find_update_hazards, refuse_hazards
 from fabric_admin.channelconfig.loading import APPLICATION, ORDERER
 from fabric_admin.channelconfig.organizations import Address, OrdererEndpoint, Organization
 from fabric_admin.channelconfig.signing import assemble, sign
@@ -26,12 +30,19 @@ __all__ = [
     "Consensus",
     "Consenter",
     "Forecast",
+    "Hazard",
+    "Kind",
     "OrdererEndpoint",
     "Organization",
     "RaftOptions",
     "Verdict",
     "assemble",
     "compute_update",
+    "diff",
+    "edits",
+    "find_hazards",
+    "find_update_hazards",
     "policy_rule",
+    "refuse_hazards",
     "sign",
 ]
