@@ -18,7 +18,7 @@ from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
 from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
-from opssc_operator.errors import TransientError
+from opssc_operator.errors import OperatorError, TransientError
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, ended
 
@@ -38,8 +38,19 @@ class GovernanceLook:
 class Governance:
     """Looks at the contract, deploys it where the organization consented to, and starts the block stream."""
 
-    async def look(self, spec: FabricOrganizationSpec, session: OrganizationSession) -> GovernanceLook:
-        """Bring the contract as far as this organization can; raises TransientError or TerminalError."""
+    def __init__(self) -> None:
+        self._shortfalls: dict[str, tuple[Target, str]] = {}
+        """By namespace: what failed of which deployment although it is committed and may well be usable."""
+
+    async def look(
+        self, spec: FabricOrganizationSpec, session: OrganizationSession, *, resync: bool = False
+    ) -> GovernanceLook:
+        """Bring the contract as far as this organization can; raises TransientError or TerminalError.
+
+        What is left to do once the contract is committed is tried once, and again at every ``resync``.
+        """
+        if resync:
+            self._shortfalls.pop(session.settings.namespace, None)
         channel, name = spec.governance.channel, spec.governance.chaincode
         try:
             await session.peers.on(channel)
@@ -69,7 +80,9 @@ class Governance:
     def count(self, spec: FabricOrganizationSpec, session: OrganizationSession, version: str) -> GovernanceLook:
         """Say what the session knows of a contract that is committed and runs; asks nobody."""
         governance = spec.governance
-        message = f"{governance.chaincode} {version} on channel {governance.channel}{_crowd_note(session)}"
+        _, shortfall = self._shortfalls.get(session.settings.namespace, (None, ""))
+        note = f"; {shortfall}" if shortfall else ""
+        message = f"{governance.chaincode} {version} on channel {governance.channel}{_crowd_note(session)}{note}"
         return GovernanceLook(yes(Reason.CONTRACT_COMMITTED, message), _status(session, version))
 
     async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:
@@ -97,7 +110,8 @@ class Governance:
         session.follow_channel(channel)
         decision = decide_deployment(target, await session.deployments.observe(target, view.rule))
         for _ in range(ROUNDS):
-            if not decision.actions:
+            failed, _ = self._shortfalls.get(session.settings.namespace, (None, ""))
+            if not decision.actions or (decision.committed.holds and failed == target):
                 break
             await self._perform(decision, target, package.data, session)
             decision = decide_deployment(target, await session.deployments.observe(target, view.rule))
@@ -106,7 +120,16 @@ class Governance:
     async def _perform(
         self, decision: DeploymentDecision, target: Target, package: bytes, session: OrganizationSession
     ) -> None:
-        await asyncio.gather(*(session.deployments.perform(a, target, package) for a in decision.actions))
+        results = await asyncio.gather(
+            *(session.deployments.perform(action, target, package) for action in decision.actions),
+            return_exceptions=True,
+        )
+        for result in results:
+            if isinstance(result, OperatorError) and decision.committed.holds:
+                # One peer without a builder must not keep the others from working with the contract.
+                self._shortfalls[session.settings.namespace] = (target, result.message)
+            elif isinstance(result, BaseException):
+                raise result
 
 
 def _bootstrapping(decision: DeploymentDecision) -> GovernanceLook:

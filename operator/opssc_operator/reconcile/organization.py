@@ -220,7 +220,7 @@ class OrganizationReconciler:
         namespace = organization.metadata.namespace
         found: GovernanceLook
         try:
-            found = await self._governance.look(organization.spec, session)
+            found = await self._governance.look(organization.spec, session, resync=resync)
             if resync and found.verdict.holds:
                 await session.catch_up()
         except OperatorError as exc:

@@ -1,0 +1,109 @@
+"""A look at the governance contract: what keeps an organization from working with it, and what does not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from unit.operator_domain.test_content import CHANNEL, manifest
+
+from fabric_admin.definition import signature_policy_parameter
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec
+from opssc_operator.domain.deployment import Approval, Committed, DeploymentObserved, Install, PeerState, Target
+from opssc_operator.errors import TransientError
+from opssc_operator.reconcile.governance import Governance
+
+if TYPE_CHECKING:
+    from fabric_admin.policy import NOutOf
+    from opssc_operator.ledger.session import OrganizationSession
+
+    from .conftest import Manifests
+
+MAJORITY = "OutOf(2, 'Org1MSP.peer', 'Org2MSP.peer', 'Org3MSP.peer')"
+
+
+class Session:
+    """An organization with two peers, of which the second one takes no package, on a channel with the contract."""
+
+    def __init__(self) -> None:
+        self.settings = SimpleNamespace(namespace="org1")
+        self.msp_id, self.latest_block = "Org1MSP", 7
+        self.peers = self.reader = self.deployments = self.contract = self.view = self
+        self.members = CHANNEL.members
+        self.installs = 0
+
+    async def on(self, channel: str) -> Session:
+        del channel
+        return self
+
+    async def current(self, channel: str) -> Any:
+        del channel
+        return CHANNEL
+
+    async def config(self, channel: str) -> Session:
+        del channel
+        return self
+
+    async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
+        self.target = target
+        peers = (
+            PeerState("peer0", reachable=True, on_channel=True, installed=True),
+            PeerState("peer1", reachable=True, on_channel=True, problem="no builder" if self.installs else ""),
+        )
+        approval = Approval(target.definition, target.package_id)
+        return DeploymentObserved("Org1MSP", peers, Committed(target.definition, {}), approval, {}, {}, rule)
+
+    async def perform(self, action: object, *_: object) -> None:
+        assert action == Install("peer1")
+        self.installs += 1
+        raise TransientError("installing on peer peer1: no builder")
+
+    async def fetch_committed(self, *_: object) -> Committed:
+        return Committed(self.target.definition, {})
+
+    async def fetch_version(self) -> str:
+        return "1.0"
+
+    def follow_governance(self) -> None:
+        """Blocks are not looked at here."""
+
+    def follow_channel(self, channel: str) -> None:
+        """Nor these."""
+
+    def all(self) -> tuple[()]:
+        return ()
+
+
+@pytest.fixture
+def spec(manifests: Manifests) -> FabricOrganizationSpec:
+    body = manifests.organization()
+    bootstrap = {
+        "version": "1.0",
+        "sequence": 1,
+        "package": manifest()["package"],
+        "endorsementPolicy": {"signature": MAJORITY},
+    }
+    body["spec"]["governance"] |= {"channel": "mychannel", "bootstrap": bootstrap}
+    return FabricOrganization.model_validate(body).spec
+
+
+async def test_one_peer_that_takes_no_package_keeps_nobody_from_a_contract_that_is_committed(
+    spec: FabricOrganizationSpec,
+) -> None:
+    # Given
+    session = Session()
+    opened = cast("OrganizationSession", session)
+    governance = Governance()
+
+    # When
+    looks = [await governance.look(spec, opened) for _ in range(3)]
+    again = await governance.look(spec, opened, resync=True)
+
+    # Then
+    assert {look.verdict.reason for look in (*looks, again)} == {Reason.CONTRACT_COMMITTED}
+    assert "peer1: no builder" in looks[0].verdict.message
+    assert governance.count(spec, opened, "1.0").verdict == looks[0].verdict
+    assert session.installs == 2
+    assert session.target.definition.validation_parameter == signature_policy_parameter(MAJORITY)
