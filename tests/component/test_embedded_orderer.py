@@ -209,10 +209,13 @@ class TestBroadcast:
         # Then both are answered and the stream is over
         assert answers == [common_pb2.SUCCESS, common_pb2.BAD_REQUEST]
 
-    async def test_config_updates_say_that_they_are_not_supported(self, joined: Site) -> None:
+    async def test_an_empty_config_update_is_for_no_channel(self, joined: Site) -> None:
         user = joined.user(MEMBER)
-        refusal = await refused(joined, user, message(user, kind=common_pb2.CONFIG_UPDATE))
-        assert "not supported by the embedded network" in refusal.info
+        refusal = await refused(joined, user, message(user, kind=common_pb2.CONFIG_UPDATE, content=b""))
+        assert refusal.info == (
+            f"error applying config update to existing channel '{CHANNEL}': error authorizing update: "
+            f"ConfigUpdate for channel '' but envelope for channel '{CHANNEL}'"
+        )
 
 
 def position(kind: str, number: int = 0) -> ab_pb2.SeekPosition:

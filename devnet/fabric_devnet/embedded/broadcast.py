@@ -13,18 +13,20 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2
 from google.protobuf.message import DecodeError
 
-from fabric_admin.errors import FabricError, PolicyNotSatisfied
+from fabric_admin.channelconfig import BFT
+from fabric_admin.errors import ConfigUpdateRefused, FabricError, PolicyNotSatisfied
 from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.blockcutter import message_bytes
-from fabric_devnet.embedded.consenters import in_maintenance, is_consenter
+from fabric_devnet.embedded.configtransactions import wrap_config
+from fabric_devnet.embedded.consenters import is_consenter, quorum_loss
 
 if TYPE_CHECKING:
+    from fabric_admin.channelconfig import ChannelConfig
     from fabric_devnet.embedded.chain import Chain
     from fabric_devnet.embedded.ordering import Member, OrderingService
 
 _Status = common_pb2.Status
 _WRITERS: Final = "/Channel/Writers"
-_ORDERER_WRITERS: Final = "/Channel/Orderer/Writers"
 
 
 class BroadcastRefused(Exception):
@@ -36,6 +38,10 @@ class BroadcastRefused(Exception):
         self.info = info
 
 
+class NoAnswer(Exception):
+    """The orderer gives up on the message and ends the stream without telling anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Broadcast:
     """The Broadcast service of one orderer."""
@@ -44,7 +50,7 @@ class Broadcast:
     member: Member
 
     def process(self, envelope: common_pb2.Envelope) -> ab_pb2.BroadcastResponse:
-        """Order a message or say why not."""
+        """Order a message or say why not; raises NoAnswer where Fabric's orderer would say nothing."""
         try:
             self._process(envelope)
         except BroadcastRefused as refused:
@@ -63,25 +69,42 @@ class Broadcast:
         if not is_consenter(chain.config, self.member.tls_certificate):
             raise BroadcastRefused(_Status.SERVICE_UNAVAILABLE, "channel is not ready, he is a follower")
         if header.type == common_pb2.HeaderType.CONFIG_UPDATE:
-            self._process_config_update(chain, envelope)
+            self.update_config(chain, envelope)
         else:
             self._process_normal(chain, envelope)
 
+    def update_config(self, chain: Chain, envelope: common_pb2.Envelope) -> None:
+        """Decide on a config update and order the config it leads to; raises BroadcastRefused and NoAnswer."""
+        try:
+            result = chain.config.propose(envelope)
+            proposed = type(chain.config).from_config(result, chain.channel_id)
+        except ConfigUpdateRefused as exc:
+            if not exc.status:
+                raise NoAnswer(str(exc)) from exc
+            raise BroadcastRefused(_Status.Value(exc.status), str(exc)) from exc
+        self._check_consensus(chain, proposed)
+        self._require_quorum(chain)
+        chain.order_config(wrap_config(result, envelope, self.member.identity))
+
+    def _check_consensus(self, chain: Chain, proposed: ChannelConfig) -> None:
+        """Refuse what only running consenters, or an orderer of another kind, could carry out."""
+        loss = quorum_loss(chain.config, proposed, self.service.running_certificates(chain.channel_id))
+        if loss:
+            info = (
+                f"error applying config update to existing channel '{chain.channel_id}': "
+                f"consensus metadata update for channel config update is invalid: {loss}"
+            )
+            raise BroadcastRefused(_Status.BAD_REQUEST, info)
+        if proposed.consensus.type == BFT:
+            info = "consensus type BFT is not supported by the embedded network"
+            raise BroadcastRefused(_Status.NOT_IMPLEMENTED, info)
+
     def _process_normal(self, chain: Chain, envelope: common_pb2.Envelope) -> None:
-        if in_maintenance(chain.config):
+        if chain.config.consensus.in_maintenance:
             raise BroadcastRefused(_Status.SERVICE_UNAVAILABLE, "normal transactions are rejected: maintenance mode")
         check_filters(chain, envelope, _WRITERS)
         self._require_quorum(chain)
         chain.order(envelope)
-
-    def _process_config_update(self, chain: Chain, envelope: common_pb2.Envelope) -> None:
-        policy_path = _ORDERER_WRITERS if in_maintenance(chain.config) else _WRITERS
-        try:
-            check_filters(chain, envelope, policy_path)
-        except BroadcastRefused as exc:
-            info = f"config update for existing channel did not pass initial checks: {exc.info}"
-            raise BroadcastRefused(exc.status, info) from exc
-        raise BroadcastRefused(_Status.NOT_IMPLEMENTED, "config updates are not supported by the embedded network")
 
     def _require_quorum(self, chain: Chain) -> None:
         if not self.service.has_quorum(chain.channel_id):

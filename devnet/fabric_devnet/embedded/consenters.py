@@ -2,31 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from fabric_protos.orderer import configuration_pb2
+from typing import TYPE_CHECKING, Final
 
 from fabric_admin.certificates import decode_pem
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from fabric_admin.channelconfig import ChannelConfig
 
 
-def in_maintenance(config: ChannelConfig) -> bool:
-    """Tell whether the channel is in maintenance mode: no normal transactions, orderer organizations only."""
-    orderer = config.config.channel_group.groups["Orderer"]
-    consensus = configuration_pb2.ConsensusType.FromString(orderer.values["ConsensusType"].value)
-    return consensus.state == configuration_pb2.ConsensusType.STATE_MAINTENANCE
+_SMALLEST_TOLERANT: Final = 3  # consenters, of which one may fail
 
 
 def is_consenter(config: ChannelConfig, tls_certificate: bytes) -> bool:
     """Tell whether a TLS certificate (DER) is the client or server certificate of a consenter."""
-    return any(
-        tls_certificate in (decode_pem(consenter.client_tls_cert), decode_pem(consenter.server_tls_cert))
-        for consenter in config.consenters
-    )
+    return any(tls_certificate in pair for pair in _certificates(config))
 
 
 def quorum(config: ChannelConfig) -> int:
     """Return how many consenters must run for messages to be ordered."""
     return len(config.consenters) // 2 + 1
+
+
+def quorum_loss(current: ChannelConfig, proposed: ChannelConfig, running: AbstractSet[bytes]) -> str:
+    """Say, in Fabric's words, why the nodes that run could not order with the proposed consenters; "" if they could.
+
+    `running` are TLS certificates (DER). Source: orderer/consensus/etcdraft/membership.go, UnacceptableQuorumLoss.
+    """
+    before, after = _certificates(current), _certificates(proposed)
+    gone = [pair for pair in before if pair not in after]
+    alive = [pair for pair in before if running & set(pair)]
+    left = [pair for pair in alive if pair not in gone]
+    shrinks = len(after) < len(before)
+    changes = bool(gone) or len(after) > len(before)
+    if changes and len(left) < len(after) // 2 + 1 and (shrinks or len(after) > _SMALLEST_TOLERANT - 1):
+        return f"{len(alive)} out of {len(before)} nodes are alive, configuration will result in quorum loss"
+    return ""
+
+
+def _certificates(config: ChannelConfig) -> list[tuple[bytes | None, bytes | None]]:
+    return [(decode_pem(each.client_tls_cert), decode_pem(each.server_tls_cert)) for each in config.consenters]

@@ -85,7 +85,7 @@ class DiscoveryService(protocol_pb2_grpc.DiscoveryServicer):
             identity.verify(signed.data, signed.signature)
         except IdentityError as exc:
             raise Unanswerable("access denied") from exc
-        return protocol_pb2.QueryResult(members=_members(self._membership.peers(""), None))
+        return protocol_pb2.QueryResult(members=_members(self._membership.peers("", self._local), None))
 
     def _answer_on_channel(self, query: protocol_pb2.Query, signed: SignedData) -> protocol_pb2.QueryResult:
         ledger = self._local.ledgers.get(query.channel)
@@ -99,7 +99,7 @@ class DiscoveryService(protocol_pb2_grpc.DiscoveryServicer):
             case "config_query":
                 return protocol_pb2.QueryResult(config_result=_config(ledger))
             case "peer_query":
-                peers = self._membership.peers(query.channel)
+                peers = self._membership.peers(query.channel, self._local)
                 names = {call.name for call in query.peer_query.filter.chaincodes}
                 found = candidates(peers, query.channel, sorted(names))
                 return protocol_pb2.QueryResult(members=_members(found, query.channel))
@@ -123,7 +123,7 @@ class DiscoveryService(protocol_pb2_grpc.DiscoveryServicer):
         except GatewayRefused as exc:
             raise Unanswerable(refusal) from exc
         names = {call.name for call in interest.chaincodes}
-        able = candidates(self._membership.peers(channel_id), channel_id, sorted(names))
+        able = candidates(self._membership.peers(channel_id, self._local), channel_id, sorted(names))
         by_organization: dict[str, list[EndorsingPeer]] = {}
         for peer in able:
             if policies.allows(peer):

@@ -14,6 +14,7 @@ Refusal                    a client asked for something that Fabric would refuse
 LedgerError                the ledger, or a simulation on it, refuses; the text is Fabric's
 ├─ NotInLedger             no such block number, block hash or transaction
 ├─ BadBlock                a block that does not continue this ledger, or cannot be applied to it
+│  └─ IncompatibleConfig   a config that asks for more than peers of this kind can do
 ├─ SimulationError         the transaction asks for what a simulation cannot do
 └─ OrderingStopped         no orderer of the channel is running
 """
@@ -83,6 +84,10 @@ class NotInLedger(LedgerError):
 
 class BadBlock(LedgerError):
     """A block that does not continue this ledger, or cannot be applied to it."""
+
+
+class IncompatibleConfig(BadBlock):
+    """A config that asks for more than peers of this kind can do: Fabric's peers end at once."""
 
 
 class SimulationError(LedgerError):

@@ -1,4 +1,4 @@
-"""Judges the block an orderer is asked to join a channel with, in the words of Fabric. Pure.
+"""Judges what an orderer's admin hands in, a block to join with or a config update, in the words of Fabric. Pure.
 
 Source: orderer/common/channelparticipation/restapi.go, validation.go, orderer/common/multichannel/registrar.go.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class JoinRefused(Exception):
-    """The block is no good; the text is Fabric's."""
+    """The block or envelope is no good; the text is Fabric's."""
 
 
 def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
@@ -51,6 +51,26 @@ def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
     if kind != ETCDRAFT:
         raise JoinRefused(f"cannot join: failed to find a consenter for consensus type: {kind}")
     return block, config
+
+
+def parse_update_envelope(content: bytes) -> tuple[common_pb2.Envelope, str]:
+    """Return a CONFIG_UPDATE envelope and the channel it is for; raises JoinRefused."""
+    try:
+        envelope = common_pb2.Envelope.FromString(content)
+        payload = common_pb2.Payload.FromString(envelope.payload)
+    except DecodeError as exc:
+        raise JoinRefused("bad payload") from exc
+    if not payload.HasField("header"):
+        raise JoinRefused("bad header")
+    try:
+        header = common_pb2.ChannelHeader.FromString(payload.header.channel_header)
+    except DecodeError as exc:
+        raise JoinRefused("bad header") from exc
+    if header.type != common_pb2.HeaderType.CONFIG_UPDATE:
+        raise JoinRefused("bad type")
+    if not header.channel_id:
+        raise JoinRefused("empty channel id")
+    return envelope, header.channel_id
 
 
 def _block_problem(block: common_pb2.Block) -> str | None:

@@ -14,11 +14,11 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kvrwset
 from fabric_protos.peer import transaction_pb2
 
 from fabric_admin import blocks
-from fabric_admin.errors import InvalidInput
 from fabric_devnet.embedded.blockstore import BlockStore, CommitStatus
 from fabric_devnet.embedded.channelconfigs import read_config
 from fabric_devnet.embedded.collections import Definitions
 from fabric_devnet.embedded.commithash import commit_hash
+from fabric_devnet.embedded.configtransactions import follow_config
 from fabric_devnet.embedded.errors import BadBlock
 from fabric_devnet.embedded.simulator import Simulator
 from fabric_devnet.embedded.statedb import StateDB, Update, VersionedValue, key_hash
@@ -186,15 +186,7 @@ class Ledger:
         """Return the config a valid config transaction brings; Fabric stops the channel when it cannot be applied."""
         if not verdict.has_config:
             return None
-        if len(block.data.data) != 1:
-            raise BadBlock(f"block [{block.header.number}]: the config transaction is not alone")
-        try:
-            config = read_config(block)
-        except InvalidInput as exc:
-            raise BadBlock(f"block [{block.header.number}]: {exc}") from exc
-        if config.channel_id != self.channel_id or config.sequence != self._config.sequence + 1:
-            raise BadBlock(f"block [{block.header.number}]: the config does not follow the current one")
-        return config
+        return follow_config(self._config, block)
 
     def _stamp(
         self, block: common_pb2.Block, verdict: Verdict, updates: list[TransactionUpdates]

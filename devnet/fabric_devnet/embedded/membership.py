@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from fabric_devnet.embedded.broadcast import NoAnswer
 from fabric_devnet.embedded.errors import NodeUnreachable, ProposalRefused
 from fabric_devnet.embedded.injection import call_between_nodes
 
@@ -101,13 +102,17 @@ class Membership:
         """Make an orderer known."""
         self._orderers[orderer.node.name] = orderer
 
-    def peers(self, channel_id: str) -> tuple[EndorsingPeer, ...]:
-        """List the running peers of a channel, by name; with channel "" every running peer."""
-        return tuple(
-            peer
-            for _, peer in sorted(self._peers.items())
-            if peer.running and (not channel_id or channel_id in peer.ledgers)
-        )
+    def peers(self, channel_id: str, seen_by: EndorsingPeer) -> tuple[EndorsingPeer, ...]:
+        """List the running peers a peer knows of on a channel, by name; with channel "" every running peer.
+
+        Peers of an organization that is not, or no longer, a member by that peer's config are nobody to it.
+        """
+        running = [peer for _, peer in sorted(self._peers.items()) if peer.running]
+        if not channel_id:
+            return tuple(running)
+        ledger = seen_by.ledgers.get(channel_id)
+        members = ledger.config.members if ledger else ()
+        return tuple(peer for peer in running if channel_id in peer.ledgers and peer.msp_id in members)
 
     def orderers(self, addresses: set[str]) -> tuple[OrderingNode, ...]:
         """List the orderers, running or not, that listen on these addresses."""
@@ -134,7 +139,10 @@ class Membership:
         async def call() -> ab_pb2.BroadcastResponse:
             if not target.running:
                 raise NodeUnreachable(_unavailable(target.node.address))
-            return target.broadcast(envelope)
+            try:
+                return target.broadcast(envelope)
+            except NoAnswer as exc:
+                raise NodeUnreachable("EOF") from exc
 
         return await call_between_nodes(self.faults, BROADCAST, target.node.name, call)
 

@@ -12,17 +12,15 @@ from fabric_protos.common import common_pb2
 from fabric_protos.orderer import ab_pb2, ab_pb2_grpc
 
 from fabric_admin.identity import SigningIdentity
-from fabric_devnet.embedded.broadcast import Broadcast
-from fabric_devnet.embedded.consenters import in_maintenance
+from fabric_devnet.embedded.broadcast import Broadcast, NoAnswer
 from fabric_devnet.embedded.deliver import DeliverHandler
+from fabric_devnet.embedded.ordering import check_reader
 from fabric_devnet.embedded.participation import ParticipationServer
 from fabric_devnet.errors import NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from fabric_admin.policy import SignedData
-    from fabric_devnet.embedded.deliver import Source
     from fabric_devnet.embedded.ordering import Member, OrderingService
     from fabric_devnet.plan import OrdererNode
 
@@ -47,7 +45,7 @@ class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):
         self._broadcast = Broadcast(service, member)
         self._deliver = DeliverHandler(
             find=lambda channel_id: service.chain(member, channel_id),
-            authorize=_authorize,
+            authorize=lambda source, signed: check_reader(source.config, signed),
             available=lambda source: service.has_quorum(source.config.channel_id),
         )
 
@@ -58,7 +56,11 @@ class AtomicBroadcast(ab_pb2_grpc.AtomicBroadcastServicer):
     ) -> AsyncIterator[ab_pb2.BroadcastResponse]:
         """Order messages; one answer each, and the end after the first refusal."""
         async for envelope in request_iterator:
-            response = self._broadcast.process(envelope)
+            try:
+                response = self._broadcast.process(envelope)
+            except NoAnswer as exc:
+                logger.warning("the orderer gave up on a message: %s", exc)
+                return
             yield response
             if response.status != common_pb2.Status.SUCCESS:
                 return
@@ -131,10 +133,5 @@ class Orderer:
         await server.stop(grace=None)
 
     def broadcast(self, envelope: common_pb2.Envelope) -> ab_pb2.BroadcastResponse:
-        """Order a message without a connection, for the gateways of the same network."""
+        """Order a message without a connection, for the gateways of the same network; raises NoAnswer."""
         return Broadcast(self._service, self.member).process(envelope)
-
-
-def _authorize(source: Source, signed: SignedData) -> None:
-    path = "/Channel/Orderer/Readers" if in_maintenance(source.config) else "/Channel/Readers"
-    source.config.policies.evaluate(path, [signed])

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from fabric_protos.common import common_pb2
 
+    from fabric_admin.channelconfig import ChannelConfig
     from fabric_admin.identity import SigningIdentity
 
-READERS = "/Channel/Readers"
+_READERS = "/Channel/Readers"
+_ORDERER_READERS = "/Channel/Orderer/Readers"
 
 
 @dataclass(slots=True, eq=False)
@@ -89,10 +91,14 @@ class OrderingService:
         """Return the running orderers that keep a channel."""
         return tuple(self._keepers(channel_id))
 
+    def running_certificates(self, channel_id: str) -> frozenset[bytes]:
+        """Return the TLS certificates (DER) of the running orderers that keep a channel."""
+        return frozenset(member.tls_certificate for member in self._keepers(channel_id))
+
     async def follow(
         self, channel_id: str, start: int, reader: SigningIdentity
     ) -> AsyncGenerator[common_pb2.Block, None]:
-        """Yield a channel's blocks from number `start` on, for ever, to a reader that satisfies /Channel/Readers.
+        """Yield a channel's blocks from number `start` on, for ever, to a reader that satisfies its Readers.
 
         Waits while no orderer keeps the channel, and while the reader may not read.
         """
@@ -127,9 +133,17 @@ class OrderingService:
         changed.set()
 
 
+def check_reader(config: ChannelConfig, signed: SignedData) -> None:
+    """Refuse who may not read a channel from its orderers; raises PolicyNotSatisfied.
+
+    In maintenance mode only orderer organizations may: peers then receive no blocks.
+    """
+    config.policies.evaluate(_ORDERER_READERS if config.consensus.in_maintenance else _READERS, [signed])
+
+
 def _may_read(chain: Chain, signed: SignedData) -> bool:
     try:
-        chain.config.policies.evaluate(READERS, [signed])
+        check_reader(chain.config, signed)
     except FabricError:
         return False
     return True

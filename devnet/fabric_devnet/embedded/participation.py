@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from aiohttp.multipart import BodyPartReader
 
+from fabric_devnet.embedded.broadcast import Broadcast, BroadcastRefused, NoAnswer
 from fabric_devnet.embedded.consenters import is_consenter
 from fabric_devnet.embedded.errors import NotInLedger
-from fabric_devnet.embedded.joinblocks import JoinRefused, parse_join_block
+from fabric_devnet.embedded.joinblocks import JoinRefused, parse_join_block, parse_update_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,19 +34,24 @@ REMOVAL_SECONDS: Final = 0.2
 _CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9.-]*")
 _MAX_NAME: Final = 249
 _JOIN_PART: Final = "config-block"
+_UPDATE_PART: Final = "config-update-envelope"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _ON_CHANNEL: Final = "GET, DELETE"
 _ACCEPTED: Final = ("application/json", "application/*", "*/*")
 
 
 class Problem(Exception):
-    """An answer other than success: HTTP status, Fabric's text, and the Allow header of a 405."""
+    """An answer other than success: HTTP status, Fabric's text, and the Allow header of a 405.
 
-    def __init__(self, status: int, text: str, allow: str = "") -> None:
+    `bodies` is how often the answer holds the JSON error: Fabric writes one of them twice.
+    """
+
+    def __init__(self, status: int, text: str, allow: str = "", bodies: int = 1) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
         self.allow = allow
+        self.bodies = bodies
 
 
 class ParticipationServer:
@@ -83,7 +89,7 @@ class ParticipationServer:
         if request.method == "POST":
             return self._join(await _read_part(request, _JOIN_PART))
         if request.method == "PUT":
-            raise Problem(501, "config updates are not supported by the embedded network")
+            return self._update(await _read_part(request, _UPDATE_PART))
         raise Problem(405, f"invalid request method: {request.method}", "GET, POST, PUT")
 
     async def _on_channel(self, request: web.Request) -> web.Response:
@@ -146,6 +152,26 @@ class ParticipationServer:
         info = self._info(config.channel_id)
         return web.json_response(info, status=201, headers={"Location": str(info["url"])}, dumps=_dumps)
 
+    def _update(self, content: bytes) -> web.Response:
+        """Order a config update. Unlike Fabric's own orderer, which locks itself up, it goes on after a refusal."""
+        try:
+            envelope, channel_id = parse_update_envelope(content)
+        except JoinRefused as exc:
+            raise Problem(400, f"invalid config update envelope: {exc}") from exc
+        if channel_id in self._member.removing:
+            raise Problem(409, "cannot update: channel pending removal")
+        chain = self._service.chain(self._member, channel_id)
+        if chain is None:
+            raise Problem(405, "cannot update: channel does not exist")
+        if not is_consenter(chain.config, self._member.tls_certificate):
+            raise Problem(403, "cannot update: channel is not ready, he is a follower")
+        try:
+            Broadcast(self._service, self._member).update_config(chain, envelope)
+        except (BroadcastRefused, NoAnswer) as exc:
+            raise Problem(400, f"cannot update: failed update config of channel {channel_id}: {exc}") from exc
+        info = self._info(channel_id)
+        return web.json_response(info, status=201, headers={"Location": str(info["url"])}, dumps=_dumps)
+
     def _remove(self, channel_id: str) -> web.Response:
         if channel_id in self._member.removing:
             raise Problem(409, "cannot remove: channel pending removal")
@@ -168,7 +194,8 @@ async def _answer_problems(
         response = await handler(request)
     except Problem as problem:
         headers = {"Allow": problem.allow} if problem.allow else {}
-        response = web.json_response({"error": problem.text}, status=problem.status, headers=headers, dumps=_dumps)
+        body = _dumps({"error": problem.text}) * problem.bodies
+        response = web.Response(text=body, status=problem.status, headers=headers, content_type="application/json")
     response.headers["X-Request-Id"] = secrets.token_hex(8)
     return response
 
@@ -222,7 +249,7 @@ def _block_number(chain: Chain, text: str) -> int:
     if text in named:
         return named[text]
     if not text.isascii() or not text.isdigit():
-        raise Problem(400, f"invalid block ID: '{text}' not equal <newest|oldest|config|(number)>")
+        raise Problem(400, f"invalid block ID: '{text}' not equal <newest|oldest|config|(number)>", bodies=2)
     return int(text)
 
 

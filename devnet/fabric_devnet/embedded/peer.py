@@ -19,7 +19,7 @@ from fabric_devnet.embedded.chaincodes import ChaincodeRuntime
 from fabric_devnet.embedded.cscc import ConfigurationChaincode
 from fabric_devnet.embedded.discovery import DiscoveryService
 from fabric_devnet.embedded.endorser import Endorser
-from fabric_devnet.embedded.errors import BadBlock, ChaincodeUnavailable
+from fabric_devnet.embedded.errors import BadBlock, ChaincodeUnavailable, IncompatibleConfig
 from fabric_devnet.embedded.gateway.asking import Asking
 from fabric_devnet.embedded.gateway.service import GatewayService
 from fabric_devnet.embedded.injection import FaultInterceptor
@@ -88,6 +88,7 @@ class Peer:
         self._deliver = DeliverService(self._ledgers, access)
         self._discovery = DiscoveryService(self, membership, local_msp)
         self._server: grpc.aio.Server | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
@@ -192,6 +193,10 @@ class Peer:
         try:
             async for block in self._ordering.follow(ledger.channel_id, ledger.height, self._identity):
                 ledger.append(block)
+        except IncompatibleConfig:
+            # As in Fabric: the whole peer ends, and ends again whenever it is started on this ledger.
+            logger.exception("peer %s ends", self.name)
+            self._ending = asyncio.create_task(self.stop(), name=f"{self.name} ends")
         except BadBlock:
             # As in Fabric: a block that cannot be applied stops the channel on this peer, and only that.
             logger.exception("peer %s stopped following channel %s", self.name, ledger.channel_id)

@@ -123,7 +123,7 @@ async def endorse_by_policy(asking: Asking, proposal: UnpackedProposal) -> commo
             call.no_private_reads = False
     ledger = _discoverable(asking, proposal, interest)
     policies = policies_for(interest, ledger)
-    members = [peer for peer in asking.membership.peers(proposal.channel_id) if policies.allows(peer)]
+    members = [peer for peer in asking.membership.peers(proposal.channel_id, asking.local) if policies.allows(peer)]
     able = candidates(members, proposal.channel_id, sorted({call.name for call in interest.chaincodes}))
     ordered = spread(able, first)
     while True:
@@ -188,7 +188,7 @@ def _able_peers(asking: Asking, proposal: UnpackedProposal) -> tuple[EndorsingPe
     channel_id = proposal.channel_id
     if channel_id not in asking.local.ledgers:
         return ()
-    found = candidates(asking.membership.peers(channel_id), channel_id, [proposal.chaincode])
+    found = candidates(asking.membership.peers(channel_id, asking.local), channel_id, [proposal.chaincode])
     return by_preference(found, asking.local, channel_id)
 
 

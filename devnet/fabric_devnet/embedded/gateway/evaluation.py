@@ -53,7 +53,7 @@ def _choose(
     organizations = (asking.local.msp_id,) if protected else target_organizations
     found = [
         peer
-        for peer in candidates(asking.membership.peers(channel_id), channel_id, [chaincode])
+        for peer in candidates(asking.membership.peers(channel_id, asking.local), channel_id, [chaincode])
         if not organizations or peer.msp_id in organizations
     ]
     if found:
