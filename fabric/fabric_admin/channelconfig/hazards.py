@@ -19,7 +19,7 @@ from fabric_admin.capabilities import KNOWN_LEVELS
 from fabric_admin.channelconfig import authorization, elements, values
 from fabric_admin.channelconfig.bft import block_validation_policy
 from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT, Consenter, bft_consenters, raft_metadata
-from fabric_admin.channelconfig.satisfiability import NOBODY, policy_reach
+from fabric_admin.channelconfig.satisfiability import NOBODY, Reach, policy_reach
 from fabric_admin.channelconfig.signing import update_bytes
 from fabric_admin.errors import ConfigError, HazardousChange
 
@@ -114,25 +114,18 @@ def _capability_hazards(before: configtx_pb2.ConfigGroup, after: configtx_pb2.Co
 
 def _policy_hazards(before: configtx_pb2.ConfigGroup, after: configtx_pb2.ConfigGroup) -> Iterator[Hazard]:
     old_reach, new_reach = policy_reach(before), policy_reach(after)
-    old_elements, new_elements = elements.flatten(before), elements.flatten(after)
-    blamed: set[str] = set()
-    for key, element in new_elements.items():
-        path = element.policy_path
-        old = old_elements.get(key)
-        was_locked = old is not None and not old_reach.get(old.policy_path, NOBODY).somebody
-        if path and not new_reach.get(path, NOBODY).somebody and not was_locked and path not in blamed:
-            blamed.add(path)
-            missing = "does not exist" if path not in new_reach else "can be satisfied by nobody on the channel"
-            yield Hazard(
-                path,
-                f"the policy {missing}, so {element.location} and all it governs would be locked for ever",
-                "name a policy and sub-policies that exist and that members can satisfy",
-            )
+    locked = _newly_locked(before, after, old_reach, new_reach)
+    for path, element in locked.items():
+        missing = "does not exist" if path not in new_reach else "can be satisfied by nobody on the channel"
+        yield Hazard(
+            path,
+            f"the policy {missing}, so {element} and all it governs would be locked for ever",
+            "name a policy and sub-policies that exist and that members can satisfy",
+        )
     new_references = frozenset(_acl_policies(after)) - frozenset(_acl_policies(before))
     for path in (*_ESSENTIAL, *sorted(_acl_policies(after))):
         was = path in new_references or old_reach.get(path, NOBODY).somebody
-        if was and not new_reach.get(path, NOBODY).somebody and path not in blamed:
-            blamed.add(path)
+        if was and path not in locked and not new_reach.get(path, NOBODY).somebody:
             yield Hazard(
                 path, "nobody on the channel could satisfy the policy any more", "keep it satisfiable by the members"
             )
@@ -143,6 +136,28 @@ def _policy_hazards(before: configtx_pb2.ConfigGroup, after: configtx_pb2.Config
                 "the policy asks for nobody's signature, so anybody satisfies it",
                 "a group without sub-groups needs a signature policy; a section needs at least one organization",
             )
+
+
+def _newly_locked(
+    before: configtx_pb2.ConfigGroup,
+    after: configtx_pb2.ConfigGroup,
+    old_reach: Mapping[str, Reach],
+    new_reach: Mapping[str, Reach],
+) -> Mapping[str, str]:
+    """Return, by policy nobody can satisfy, the first element it locks; the policies that changed come first."""
+    old, new = elements.flatten(before), elements.flatten(after)
+    found: dict[str, str] = {}
+    for key, element in new.items():
+        path, standing = element.policy_path, old.get(key)
+        was_locked = standing is not None and not old_reach.get(standing.policy_path, NOBODY).somebody
+        if path and not was_locked and not new_reach.get(path, NOBODY).somebody:
+            found.setdefault(path, element.location)
+
+    def is_consequence(path: str) -> bool:
+        key = f"{elements.Kind.POLICY}{path}"
+        return key in old and key in new and old[key].item == new[key].item
+
+    return {path: found[path] for path in sorted(found, key=is_consequence)}
 
 
 def _consensus_hazards(
