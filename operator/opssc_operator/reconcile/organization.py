@@ -219,6 +219,7 @@ class OrganizationReconciler:
     ) -> None:
         namespace = organization.metadata.namespace
         found: GovernanceLook
+        ready = False
         try:
             found = await self._governance.look(organization.spec, session, resync=resync)
             if resync and found.verdict.holds:
@@ -228,10 +229,13 @@ class OrganizationReconciler:
             if isinstance(exc, TransientError | TerminalError) and exc.reason in set(Reason):
                 reason = Reason(exc.reason)
             look.governance = no(reason, exc.message)
+            # One query that failed says nothing about the contract: what is worked on goes on, or fails by itself.
+            ready = isinstance(exc, TransientError) and self._sessions.ready(namespace) is session
         else:
             look.governance, look.governance_status = found.verdict, found.status
             look.requeue_seconds = found.requeue_seconds or RETRY_SECONDS
-        self._sessions.set_ready(namespace, ready=look.governance.holds)
+            ready = found.verdict.holds
+        self._sessions.set_ready(namespace, ready=ready)
         if resync:
             self._sessions.enqueue_all(namespace)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from unit.operator_domain.test_content import CHANNEL
 
+from fabric_admin.definition import Definition, signature_policy_parameter
+from fabric_devnet.crypto import CertificateAuthority, Role
 from opssc_operator.api.group import Kind
+from opssc_operator.domain.deployment import Committed
 from opssc_operator.domain.organization import PeerLook, reach_of
-from opssc_operator.errors import AccessDenied
+from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
 from opssc_operator.reconcile.keys import organization_key
 from opssc_operator.reconcile.organization import RETRY_SECONDS, OrganizationReconciler
 from opssc_operator.reconcile.queue import WorkQueue
@@ -17,6 +22,7 @@ from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
     from opssc_operator.kube.client import KubeClient
+    from opssc_operator.ledger.session import OrganizationSession, SessionSettings
 
     from .conftest import Manifests
 
@@ -59,6 +65,121 @@ async def test_a_secret_that_may_not_be_read_is_a_condition_and_tried_again(mani
     assert "may not get secrets org1/admin" in conditions["Ready"]["message"]
     assert result.requeue_after_seconds == RETRY_SECONDS
     assert queue.ready == 1
+
+
+AUTHORITY = CertificateAuthority.create("ca.org1", "org1")
+
+
+class OpenCluster(Cluster):
+    """An API server that gives the admin's Secret."""
+
+    async def get_secret(self, namespace: str, name: str) -> Any:
+        del namespace, name
+        pair = AUTHORITY.issue_identity("Admin@org1", "org1", Role.ADMIN)
+        return {"cert.pem": pair.certificate_pem, "key.pem": pair.key_pem}
+
+
+class Session:
+    """An organization whose one peer shows a contract, which answers unless there is a `failure`."""
+
+    def __init__(self) -> None:
+        self.settings = SimpleNamespace(namespace="org1")
+        self.msp_id, self.latest_block, self.members = "Org1MSP", 7, CHANNEL.members
+        self.peers = self.reader = self.deployments = self.contract = self.view = self
+        self.failure: OperatorError | None = None
+        self.name, self.address = "peer0", SimpleNamespace(endpoint=SimpleNamespace(address="peer0:7051"))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"follow_governance", "forget", "refs"}:
+            return tuple
+        raise AttributeError(name)
+
+    @property
+    def all(self) -> Any:
+        return _Peers((self,))
+
+    async def fetch_channels(self) -> frozenset[str]:
+        return frozenset({"ops-channel"})
+
+    async def on(self, channel: str) -> Session:
+        del channel
+        return self
+
+    async def config(self, channel: str) -> Session:
+        del channel
+        return self
+
+    async def fetch_committed(self, channel: str, name: str) -> Committed:
+        del channel
+        majority = signature_policy_parameter("OutOf(2, 'Org1MSP.peer', 'Org2MSP.peer', 'Org3MSP.peer')")
+        return Committed(Definition(name=name, version="1.0", sequence=1, validation_parameter=majority), {})
+
+    async def fetch_version(self) -> str:
+        if self.failure is not None:
+            raise self.failure
+        return "1.0"
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Peers(tuple[Session, ...]):
+    """Own peers when they are iterated over, and the view's facts, of which there are none, when called."""
+
+    __slots__ = ()
+
+    def __call__(self) -> tuple[()]:
+        return ()
+
+
+class OneSession(Sessions):
+    """Sessions that open the one the test gave."""
+
+    def __init__(self, store: ObjectStore, queue: WorkQueue, session: Session) -> None:
+        super().__init__(store, queue)
+        self._given = cast("OrganizationSession", session)
+
+    async def ensure(self, settings: SessionSettings) -> OrganizationSession:
+        self._open[settings.namespace] = self._given
+        return self._given
+
+
+@pytest.mark.parametrize(
+    ("failure", "ready"),
+    [
+        pytest.param(TransientError("no answer in time"), True, id="one-query-failed"),
+        pytest.param(TerminalError("InvalidSpec", "the answer makes no sense"), False, id="a-verdict"),
+    ],
+)
+async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_failed(
+    failure: OperatorError, ready: bool, manifests: Manifests
+) -> None:
+    # Given
+    store, cluster, queue, session = ObjectStore(), OpenCluster(), WorkQueue(), Session()
+    body = manifests.organization()
+    body["spec"]["peers"]["explicit"][0]["tlsCA"] = {"pem": AUTHORITY.certificate_pem.decode()}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    sessions = OneSession(store, queue, session)
+    reconciler = OrganizationReconciler(cast("KubeClient", cluster), store, sessions)
+    key = organization_key("org1", "org1")
+    session.failure = failure
+    await reconciler.reconcile(key)
+    before = sessions.ready("org1")
+
+    # When
+    session.failure = None
+    await reconciler.reconcile(key)
+    session.failure = failure
+    body["metadata"] |= {"generation": 2, "resourceVersion": "2"}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    result = await reconciler.reconcile(key)
+
+    # Then
+    conditions = {item["type"]: item["status"] for item in cluster.written[-1]["conditions"]}
+    assert conditions["GovernanceReady"] == "False"
+    assert before is None
+    assert (sessions.ready("org1") is not None) is ready
+    assert result.requeue_after_seconds == RETRY_SECONDS
 
 
 @pytest.mark.parametrize(
