@@ -58,7 +58,7 @@ class Target:
     rank_seed: bytes
     commit_allowed: bool = True
     already_committed: bool = False
-    """True when the own organization proved this commit before, so that a later sequence supersedes it."""
+    """True when this commit is proved by the own peer, now or before, so that a later sequence supersedes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +186,22 @@ def _passed(target: Target, current: int) -> DeploymentDecision:
     if target.already_committed:
         return _settled(yes(Reason.SUPERSEDED, f"was committed; sequence {current} has replaced it since"))
     return _settled(
-        no(
-            Reason.SEQUENCE_CONFLICT,
-            f"channel {target.channel} is at sequence {current} of {target.definition.name} already; "
-            f"propose again for sequence {current + 1}",
-        ),
-        stalled=True,
+        unknown(
+            Reason.SUPERSEDED,
+            f"sequence {target.definition.sequence} has passed; whether this definition was the one committed cannot "
+            "be proved on the own peer",
+        )
     )
+
+
+def has_passed(target: Target, observed: DeploymentObserved) -> bool:
+    """Whether the own peer shows a later sequence than the target's, which hides what was committed at its own."""
+    return observed.committed is not None and observed.committed.definition.sequence > target.definition.sequence
+
+
+def is_same(wanted: Definition, shown: Definition) -> bool:
+    """Whether two definitions are equal, sequence included."""
+    return wanted.sequence == shown.sequence and not differing_fields(wanted, shown)
 
 
 def _too_early(target: Target, current: int) -> DeploymentDecision:

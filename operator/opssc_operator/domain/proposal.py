@@ -349,6 +349,7 @@ def _decide_accepted(observed: ProposalObserved, facts: Facts) -> _Stage:
         deployment.actions if acts else (),
         stalled=deployment.stalled,
         ready=_judge_ready(observed, deployment, aside),
+        waiting=not _is_past(deployment),
         deployment=deployment,
         requeue_seconds=deployment.requeue_seconds if acts else None,
     )
@@ -375,14 +376,23 @@ def _deployment_conditions(deployment: DeploymentDecision, aside: Verdict | None
     }
 
 
+def _is_past(deployment: DeploymentDecision) -> bool:
+    """Whether a later sequence is committed, so that nothing is left to do or to wait for."""
+    return deployment.committed.reason is Reason.SUPERSEDED
+
+
 def _accepted_phase(deployment: DeploymentDecision) -> Phase:
+    if _is_past(deployment):
+        return Phase.SUPERSEDED
     if deployment.committed.holds:
-        return Phase.SUPERSEDED if deployment.committed.reason is Reason.SUPERSEDED else Phase.COMMITTED
+        return Phase.COMMITTED
     return Phase.FAILED if deployment.stalled else Phase.ACCEPTED
 
 
 def _judge_ready(observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None) -> Verdict:
     committed = deployment.committed
+    if _is_past(deployment) and not committed.holds:
+        return committed
     if committed.holds and (aside is not None or committed.reason is Reason.SUPERSEDED):
         reason = Reason.READY if aside is not None else Reason.SUPERSEDED
         return yes(reason, aside.message if aside is not None else committed.message)

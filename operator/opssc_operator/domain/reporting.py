@@ -82,6 +82,12 @@ def _committed(content: ChaincodeContent, deployment: DeploymentDecision, transa
     return ReportWish(Step.COMMITTED, Outcome.DONE, evidence, "")
 
 
+def reported_commits(facts: Facts) -> tuple[str, ...]:
+    """Transactions that organizations say committed the proposal, sorted; claims, for the own peer to prove."""
+    said = (report.evidence for report in facts.reports if report.step is Step.COMMITTED)
+    return tuple(sorted({evidence.tx_id for evidence in said if evidence is not None and evidence.tx_id}))
+
+
 def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:
     """The own organization's word on a step."""
     return next((report for report in facts.reports if report.msp_id == own_msp_id and report.step is step), None)

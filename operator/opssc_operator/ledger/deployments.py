@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.definition import Readiness
+from fabric_admin.definition import Definition, Readiness
 from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
@@ -25,11 +25,13 @@ from opssc_operator.domain.deployment import (
     Install,
     Target,
 )
+from opssc_operator.ledger.commits import committed_by
 from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import translated
 
 QUERY_SECONDS: Final = 10.0
 SUBMIT_SECONDS: Final = 60.0
+KEPT_COMMITS: Final = 10_000
 DONE_BEFORE: Final = (
     "with unchanged content",
     "attempted to redefine the current committed sequence",
@@ -58,6 +60,7 @@ class Deployments:
         self._possible_since: dict[_Slot, float] = {}
         self._passed: set[_Slot] = set()
         self._failed_commits: Counter[_Slot] = Counter()
+        self._commits: dict[tuple[str, str], Definition | None] = {}
 
     async def fetch_committed(self, channel: str, name: str) -> Committed | None:
         """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
@@ -65,6 +68,24 @@ class Deployments:
             lifecycle = (await self._peers.on(channel)).lifecycle
             found = await lifecycle.query_committed(channel, name, timeout_seconds=QUERY_SECONDS)
         return None if found is None else Committed(found.definition, dict(found.approvals))
+
+    async def fetch_commit(self, channel: str, transaction_id: str) -> Definition | None:
+        """The definition a transaction committed, as the own peer shows it; None when it has none such.
+
+        A transaction never changes, so it is read once. Raises TransientError or TerminalError.
+        """
+        key = channel, transaction_id
+        if key not in self._commits:
+            with translated(f"reading a commit on channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+                system = (await self._peers.on(channel)).system
+                try:
+                    processed = await system.transaction(channel, transaction_id, timeout_seconds=QUERY_SECONDS)
+                except ChaincodeError:
+                    return None
+            if len(self._commits) >= KEPT_COMMITS:
+                self._commits.pop(next(iter(self._commits)))
+            self._commits[key] = committed_by(processed)
+        return self._commits[key]
 
     async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
         """Everything about one deployment that own peers can show; raises TransientError or TerminalError."""

@@ -18,10 +18,10 @@ from opssc_operator.api.proposal import ChaincodeProposal, Origin, Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import LocalPackageType, Vote
 from opssc_operator.domain.content import build_definition, build_package, conflicting_fields, is_buildable
-from opssc_operator.domain.deployment import Target
+from opssc_operator.domain.deployment import Target, has_passed, is_same
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.proposal import ManifestState, ProposalObserved, rank_seed
-from opssc_operator.domain.reporting import own_report
+from opssc_operator.domain.reporting import own_report, reported_commits
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import is_stale, verify_proposal
 from opssc_operator.domain.voting import VoteWish, VotingRules
@@ -206,8 +206,19 @@ async def _gather_deployment(
     deployment, winner = await asyncio.gather(
         session.deployments.observe(target, view.rule), _find_winner(observed.ref, content, session)
     )
+    if has_passed(target, deployment) and not target.already_committed:
+        target = replace(target, already_committed=await was_committed(facts, target, session))
     superseded_by = winner if winner != observed.ref else None
     return replace(observed, target=target, deployment=deployment, superseded_by=superseded_by)
+
+
+async def was_committed(facts: Facts, target: Target, session: OrganizationSession) -> bool:
+    """Whether the own peer proves one of the reported commits: a valid transaction with this very definition."""
+    for transaction_id in reported_commits(facts):
+        found = await session.deployments.fetch_commit(target.channel, transaction_id)
+        if found is not None and is_same(target.definition, found):
+            return True
+    return False
 
 
 def _without_package(votes: Sequence[Vote]) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import CommitRecord
 from opssc_operator.api.refs import ProposalRef
@@ -143,7 +143,8 @@ class ProposalReconciler:
     ) -> None:
         """Let blocks of the target channel wake this proposal while it is being carried out."""
         deployment = decision.deployment
-        if deployment is None or observed.target is None or decision.conditions[ConditionType.READY].holds:
+        is_past = deployment is not None and deployment.committed.reason is Reason.SUPERSEDED
+        if observed.target is None or deployment is None or is_past or decision.conditions[ConditionType.READY].holds:
             self.sessions.watch_channel(key, None)
             return
         self.sessions.watch_channel(key, observed.target.channel)

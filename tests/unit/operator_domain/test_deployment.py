@@ -154,7 +154,7 @@ def test_a_commit_names_approved_organizations_that_satisfy_the_rule() -> None:
     ("shown", "reason", "stalled"),
     [
         pytest.param(replace(DEFINITION, version="2"), Reason.SEQUENCE_CONFLICT, True, id="same-sequence-differs"),
-        pytest.param(replace(DEFINITION, sequence=2), Reason.SEQUENCE_CONFLICT, True, id="sequence-passed"),
+        pytest.param(replace(DEFINITION, sequence=2), Reason.SUPERSEDED, False, id="sequence-passed"),
         pytest.param(DEFINITION, Reason.COMMITTED, False, id="committed"),
     ],
 )
@@ -178,6 +178,14 @@ def test_a_commit_proved_before_stays_true_after_a_later_sequence() -> None:
     assert decision.committed.holds
     assert decision.committed.reason is Reason.SUPERSEDED
     assert decision.actions == ()
+
+
+def test_what_was_committed_at_a_sequence_that_has_passed_is_unknown_without_proof() -> None:
+    decision = decide_deployment(TARGET, observed(committed=Committed(replace(DEFINITION, sequence=2), {})))
+    assert decision.committed.status == "Unknown"
+    assert decision.committed.message == (
+        "sequence 1 has passed; whether this definition was the one committed cannot be proved on the own peer"
+    )
 
 
 def test_a_gap_in_sequences_waits_without_stalling() -> None:

@@ -287,6 +287,22 @@ def test_once_committed_a_proposal_stays_ready_when_another_replaces_it() -> Non
     assert decision.phase is Phase.SUPERSEDED
 
 
+@pytest.mark.parametrize("suspended", [pytest.param(False, id="acting"), pytest.param(True, id="suspended")])
+def test_history_that_cannot_be_proved_neither_asks_for_a_person_nor_waits(suspended: bool) -> None:
+    # Given
+    later = replace(DONE, committed=Committed(replace(DEFINITION, sequence=2), {}))
+
+    # When
+    decision = decide_proposal(observed(ACCEPTED, target=TARGET, deployment=later, suspended=suspended))
+
+    # Then
+    ready = decision.conditions[ConditionType.READY]
+    assert (ready.status, ready.reason) == ("Unknown", Reason.SUPERSEDED)
+    assert decision.conditions[ConditionType.COMMITTED] == ready
+    assert not {ConditionType.STALLED, ConditionType.RECONCILING} & decision.conditions.keys()
+    assert (decision.phase, decision.ledger_actions) == (Phase.SUPERSEDED, ())
+
+
 @pytest.mark.parametrize(
     ("changes", "actions"),
     [
