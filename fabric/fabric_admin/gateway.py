@@ -7,9 +7,10 @@ organization's peer, and only the own one is believed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
+from fabric_protos.orderer import ab_pb2
 
 from fabric_admin.blocks import code_name
 from fabric_admin.clock import new_moment
@@ -17,7 +18,7 @@ from fabric_admin.errors import BlockError, CommitFailed
 from fabric_admin.proposal import build_proposal, sign_payload, transaction_response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from fabric_protos.common import common_pb2
 
@@ -54,6 +55,17 @@ class Submitted:
     transaction_id: str
     payload: bytes
     block_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChaincodeEvent:
+    """An event of a VALID transaction."""
+
+    block_number: int
+    transaction_id: str
+    chaincode: str
+    name: str
+    payload: bytes
 
 
 class Gateway:
@@ -145,6 +157,35 @@ class Gateway:
         with self._connection.gateway_errors():
             answer = await self._stub.CommitStatus(signed, timeout=timeout_seconds)
         return CommitStatus(transaction_id, code_name(answer.result), answer.block_number)
+
+    async def chaincode_events(
+        self, channel: str, chaincode: str, *, start: int | Literal["next"] = "next", after_transaction_id: str = ""
+    ) -> AsyncGenerator[ChaincodeEvent, None]:
+        """Yield the chaincode's events of VALID transactions in order, without end; close the iterator to stop.
+
+        Begins at block `start`, or with the next one; or right after a transaction the peer already has.
+        """
+        position = ab_pb2.SeekPosition(next_commit=ab_pb2.SeekNextCommit())
+        if start != "next":
+            position = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=start))
+        request = gateway_pb2.ChaincodeEventsRequest(
+            channel_id=channel,
+            chaincode_id=chaincode,
+            identity=self._identity.creator,
+            start_position=position,
+            after_transaction_id=after_transaction_id,
+        ).SerializeToString()
+        signed = gateway_pb2.SignedChaincodeEventsRequest(request=request, signature=self._identity.sign(request))
+        call = self._stub.ChaincodeEvents(signed)
+        with self._connection.gateway_errors():
+            try:
+                async for answer in call:
+                    for each in answer.events:
+                        yield ChaincodeEvent(
+                            answer.block_number, each.tx_id, each.chaincode_id, each.event_name, each.payload
+                        )
+            finally:
+                call.cancel()
 
     async def submit(
         self,

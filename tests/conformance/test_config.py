@@ -164,7 +164,9 @@ async def test_an_organization_is_added_and_removed_and_its_rights_with_it(chann
         await channel.seen_by(ORG3, 1)
         await channel.seen_by(ORG1, 1)
         await Orderer(channel.connection, third.client).fetch(name, "newest")
-        info = await Gateway(first, third.client).evaluate(name, "qscc", [b"GetChainInfo", name.encode()])
+        info = await Gateway(first, third.client).evaluate(
+            name, "qscc", [b"GetChainInfo", name.encode()], target_organizations=[ORG1]
+        )
         assert info
 
         # When it is removed again
@@ -186,7 +188,9 @@ async def test_an_organization_is_added_and_removed_and_its_rights_with_it(chann
             await Endorser(first, third.client).call("qscc", [b"GetChainInfo", name.encode()], channel=name)
         assert (refused.value.code, refused.value.message) == ("UNKNOWN", unknown)
         with pytest.raises(GatewayError) as failed:
-            await Gateway(first, third.client).evaluate(name, "qscc", [b"GetChainInfo", name.encode()])
+            await Gateway(first, third.client).evaluate(
+                name, "qscc", [b"GetChainInfo", name.encode()], target_organizations=[ORG1]
+            )
         assert failed.value.code == "FAILED_PRECONDITION"
         envelope = build_envelope(third.client, common_pb2.ENDORSER_TRANSACTION, name, b"x", new_moment())
         with pytest.raises(OrdererRefused) as denied:
