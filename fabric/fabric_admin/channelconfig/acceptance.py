@@ -106,10 +106,18 @@ def forecast(
 ) -> Forecast:
     """Say what an orderer will do with an update that a writer of the channel submits with these signatures."""
     data, collected = update_bytes(config_update), tuple(signatures)
-    verdicts: tuple[Verdict, ...] = ()
     try:
-        verdicts = evaluate(config, data, collected)
         result = apply(config, assemble(config.channel_id, data, collected), now)
     except ConfigUpdateRefused as exc:
-        return Forecast(accepted=False, refusal=exc, verdicts=verdicts, config=None)
-    return Forecast(accepted=True, refusal=None, verdicts=verdicts, config=result)
+        return Forecast(accepted=False, refusal=exc, verdicts=_verdicts(config, data, collected), config=None)
+    return Forecast(accepted=True, refusal=None, verdicts=evaluate(config, data, collected), config=result)
+
+
+def _verdicts(
+    config: ChannelConfig, data: bytes, signatures: tuple[configtx_pb2.ConfigSignature, ...]
+) -> tuple[Verdict, ...]:
+    """Return the verdicts of a refused update, none when it does not fit at all: the refusal has said so."""
+    try:
+        return evaluate(config, data, signatures)
+    except ConfigUpdateRefused:
+        return ()
