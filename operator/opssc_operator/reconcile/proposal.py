@@ -44,10 +44,10 @@ logger = logging.getLogger(__name__)
 
 ROUNDS: Final = 12
 """More than the steps of a proposal's life (propose, vote, install, approve, commit, read back)."""
-REPORT_DELAY_SECONDS: Final = 1.0
-"""How long reports wait for the next step while one is under way, so that they do not compete with it."""
-QUIET_SECONDS: Final = 0.3
-"""How long they wait after the last step, so that other organizations finish theirs before peers endorse reports."""
+REPORT_DELAY_SECONDS: Final = 0.35
+"""How long per member reports wait for the next step while one is under way, so that they do not compete with it."""
+QUIET_SECONDS: Final = 0.1
+"""How long per member they wait after the last step: others finish theirs first, and peers have to endorse them all."""
 
 
 @dataclass(slots=True)
@@ -163,7 +163,9 @@ class ProposalReconciler:
         )
         if self.reports.note(key, wishes):
             done = decision.conditions[ConditionType.READY].holds
-            self.queue.add_after(report_key(key.namespace, key.name), QUIET_SECONDS if done else REPORT_DELAY_SECONDS)
+            seconds = QUIET_SECONDS if done else REPORT_DELAY_SECONDS
+            members = len(observed.facts.proposal.snapshot.members)
+            self.queue.add_after(report_key(key.namespace, key.name), seconds * members)
 
     async def _perform(
         self,
