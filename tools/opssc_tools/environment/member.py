@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from opssc_tools.environment.readback import PeerReader
 
 READY_SECONDS: Final = 60.0
+SHOWN_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,34 @@ class Member:
         return await self.cluster.kubectl("--namespace", self.namespace, *arguments, stdin=stdin)
 
     async def apply(self, *applied: Manifest) -> None:
-        """`kubectl apply` as a person does; raises KubectlError with the API server's words."""
-        await self.kubectl("apply", "--filename", "-", stdin=manifests.dump(*applied))
+        """`kubectl apply` as a person does, and wait until `objects` shows it.
+
+        Raises:
+            KubectlError: with the API server's words.
+        """
+        answer = json.loads(
+            await self.kubectl("apply", "--filename", "-", "--output", "json", stdin=manifests.dump(*applied))
+        )
+        for body in answer.get("items", [answer]):
+            if body["kind"] in set(Kind):
+                await self._until_shown(Kind(body["kind"]), body["metadata"])
 
     async def delete(self, kind: Kind, name: str) -> None:
-        """`kubectl delete`, which waits until the object is gone."""
+        """`kubectl delete`, which waits until the object is gone, and wait until `objects` shows that."""
+        uid = (self.objects.get(kind, name) or {}).get("metadata", {}).get("uid")
         await self.kubectl("delete", kind.plural, name, "--ignore-not-found")
+        await self.until(
+            kind, name, lambda body: body is None or body["metadata"]["uid"] != uid, "gone", seconds=SHOWN_SECONDS
+        )
+
+    async def _until_shown(self, kind: Kind, applied: Body) -> None:
+        """Wait for the watch, which may tell of a change later than kubectl."""
+
+        def shows(body: Body | None) -> bool:
+            metadata = (body or {}).get("metadata", {})
+            return bool(metadata.get("uid") == applied["uid"] and metadata["generation"] >= applied["generation"])
+
+        await self.until(kind, applied["name"], shows, "shown", seconds=SHOWN_SECONDS)
 
     async def until(
         self, kind: Kind, name: str, holds: Callable[[Body | None], bool], what: str, *, seconds: float = READY_SECONDS

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fabric_protos.peer.lifecycle import db_pb2
 
 from fabric_admin.blocks import TransactionView, transactions
+from fabric_admin.deliver import Deliver
 from fabric_admin.gateway import Gateway, Submitted
 from fabric_admin.lifecycle import Lifecycle
 from fabric_admin.system import System
@@ -33,7 +34,7 @@ class PeerReader:
     lifecycle: Lifecycle
     gateway: Gateway
     system: System
-    connection: Connection
+    deliver: Deliver
 
     @classmethod
     @asynccontextmanager
@@ -46,7 +47,7 @@ class PeerReader:
                 Lifecycle(connection, identity),
                 Gateway(connection, identity),
                 System(connection, identity),
-                connection,
+                Deliver(connection, identity),
             )
 
     async def definition(self, channel: str, chaincode: str) -> Definition | None:
@@ -62,8 +63,9 @@ class PeerReader:
         """Every transaction of a channel, in order, the invalid ones too."""
         info = await self.system.chain_info(channel)
         found: list[TransactionView] = []
-        for number in range(info.height):
-            found.extend(transactions(await self.system.block_by_number(channel, number)))
+        async with aclosing(self.deliver.blocks(channel, start=0, stop=info.height - 1)) as blocks:
+            async for block in blocks:
+                found.extend(transactions(block))
         return found
 
     async def submit(self, channel: str, chaincode: str, *arguments: str) -> Submitted:
