@@ -36,27 +36,47 @@ class ContractRefused(TerminalError):
         self.text = text
 
 
-def parse_refusal(texts: Iterator[str]) -> tuple[str, str] | None:
-    """The first ``CODE: text`` in what endorsers said."""
-    for text in texts:
-        found = CODED.search(text)
-        if found:
-            return found.group(1), " ".join(found.group(2).split())
-    return None
+def parse_refusal(exc: GatewayError | ChaincodeError, own_msp_id: str) -> tuple[str, str] | None:
+    """The ``CODE: text`` to believe: the own peer's, or what several organizations say alike.
+
+    A single other organization's peer may say anything.
+    """
+    details = exc.details if isinstance(exc, GatewayError) else ()
+    if not details:
+        return _coded(exc.message)
+    for detail in details:
+        found = _coded(detail.message)
+        if found is not None and detail.msp_id == own_msp_id:
+            return found
+    said = [_coded(detail.message) for detail in details]
+    codes = {None if found is None else found[0] for found in said}
+    alike = len(codes) == 1 and len({detail.msp_id for detail in details}) > 1
+    return said[0] if alike else None
+
+
+def _coded(text: str) -> tuple[str, str] | None:
+    found = CODED.search(text)
+    return None if found is None else (found.group(1), " ".join(found.group(2).split()))
+
+
+def _lagging(exc: GatewayError | ChaincodeError) -> bool:
+    """Whether a peer has not seen the proposal, which the own one shows."""
+    details = exc.details if isinstance(exc, GatewayError) else ()
+    return any((_coded(detail.message) or ("",))[0] == "NOT_FOUND" for detail in details)
 
 
 @contextmanager
-def refusals(doing: str) -> Iterator[None]:
+def refusals(doing: str, own_msp_id: str) -> Iterator[None]:
     """Turn coded refusals into ContractRefused and everything else into TransientError."""
     try:
         yield
     except CommitFailed as exc:
         raise TransientError(f"{doing}: {explain(exc)}", retry_after=0.05 if exc.retryable else None) from exc
     except (GatewayError, ChaincodeError) as exc:
-        said = [detail.message for detail in exc.details] if isinstance(exc, GatewayError) else []
-        coded = parse_refusal(iter([*said, exc.message]))
+        coded = parse_refusal(exc, own_msp_id)
         if coded is None or coded[0] == "CLOCK_SKEW":
-            raise TransientError(f"{doing}: {explain(exc)}") from exc
+            soon = LAGGING_SECONDS if coded is None and _lagging(exc) else None
+            raise TransientError(f"{doing}: {explain(exc)}", soon) from exc
         raise ContractRefused(*coded) from exc
     except FabricError as exc:
         raise TransientError(f"{doing}: {explain(exc)}") from exc
@@ -128,7 +148,7 @@ class OpsContract:
     async def _submit(self, function: str, arguments: list[bytes], *, as_admin: bool = True) -> Submitted:
         gateway = await self._gateway(as_admin=as_admin)
         try:
-            with refusals(f"{function} on channel {self.channel}"):
+            with refusals(f"{function} on channel {self.channel}", self._own_msp_id):
                 return await gateway.submit(
                     self.channel, self.name, [function.encode(), *arguments], timeout_seconds=SUBMIT_SECONDS
                 )
@@ -140,7 +160,7 @@ class OpsContract:
 
     async def _evaluate(self, function: str, arguments: list[bytes]) -> bytes:
         gateway = await self._gateway(as_admin=False)
-        with refusals(f"{function} on channel {self.channel}"):
+        with refusals(f"{function} on channel {self.channel}", self._own_msp_id):
             return await gateway.evaluate(
                 self.channel,
                 self.name,
