@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from fabric_admin.blocks import transactions
-from fabric_admin.deliver import Deliver
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_tools.environment.readback import commits_of, facts_of
 from opssc_tools.environment.spec import APPLICATION_CHANNEL, GOVERNANCE_CHANNEL
@@ -95,7 +94,6 @@ async def follow(member: Member) -> AsyncIterator[BlockLog]:
 
 async def _stream(member: Member, channel: str, log: BlockLog) -> None:
     loop = asyncio.get_running_loop()
-    stream = Deliver(member.reader.connection, member.organization.admin)
-    async for block in stream.blocks(channel, start="next"):
+    async for block in member.reader.deliver.blocks(channel, start="next"):
         at = loop.time()
         log.blocks.setdefault(channel, []).append(Delivered(at, int(block.header.number), tuple(transactions(block))))
