@@ -27,10 +27,10 @@ def _document(group: str) -> dict[str, Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize ``case`` with the list a test's ``vector_cases(group, list)`` mark names."""
+    """Parametrize ``case`` with the list a test's ``vector_cases(group, list, field=value)`` mark names."""
     for mark in metafunc.definition.iter_markers("vector_cases"):
         group, key = mark.args
-        cases = _document(group).get(key, [])
+        cases = [each for each in _document(group).get(key, []) if mark.kwargs.items() <= each.items()]
         ids = [str(case.get("id") or case.get("name") or repr(case.get("label"))) for case in cases]
         metafunc.parametrize("case", cases, ids=ids)
 

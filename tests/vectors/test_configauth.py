@@ -125,3 +125,23 @@ def test_the_forecast_from_update_and_signatures_agrees(recorded: Recorded) -> N
     with pytest.raises(ConfigUpdateRefused) as refused:
         forecast()
     assert not passed[refused.value.stage]
+
+
+@pytest.mark.vectors
+@pytest.mark.vector_cases("lifecycle", "cases", kind="config-update")
+def test_an_update_recorded_on_a_running_channel_gets_the_orderers_answer(case: Case, vectors: Path) -> None:
+    folder = vectors / "lifecycle"
+    expected = case["expected"]
+    original = configtx_pb2.Config.FromString((folder / case["original_config"]).read_bytes())
+    config = ChannelConfig.from_config(original, case["channel"])
+    envelope = common_pb2.Envelope.FromString((folder / case["envelope"]).read_bytes())
+    if expected["broadcast_status"] != "SUCCESS":
+        with pytest.raises(ConfigUpdateRefused) as refused:
+            config.propose(envelope, now=NOW)
+        assert (refused.value.status, str(refused.value)) == (expected["broadcast_status"], expected["broadcast_info"])
+        return
+
+    result = config.propose(envelope, now=NOW)
+
+    assert result.sequence == expected["sequence"]
+    assert result == configtx_pb2.Config.FromString((folder / expected["new_config"]).read_bytes())
