@@ -6,7 +6,7 @@ Owns their life cycle. A session never changes: other identities, peers or chann
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +23,8 @@ from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.streams import filtered_blocks, follow, full_blocks
 from opssc_operator.ledger.translate import translated
 from opssc_operator.ledger.view import LedgerView
+
+logger = logging.getLogger(__name__)
 
 CONFIG_TYPES: Final = frozenset({common_pb2.HeaderType.CONFIG})
 
@@ -144,10 +146,14 @@ class OrganizationSession:
         self.reader.forget()
 
     async def close(self) -> None:
-        """Stop the streams and close the connections."""
-        for task in self._streams.values():
+        """Stop the streams and close the connections, whatever became of the streams before."""
+        streams = tuple(self._streams.items())
+        for _, task in streams:
             task.cancel()
-        for task in self._streams.values():
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        await self.peers.close()
+        try:
+            ends = await asyncio.gather(*(task for _, task in streams), return_exceptions=True)
+            for (name, _), end in zip(streams, ends, strict=True):
+                if isinstance(end, Exception):
+                    logger.error("a block stream had ended by itself", extra={"channel": name}, exc_info=end)
+        finally:
+            await self.peers.close()

@@ -1,0 +1,71 @@
+"""A session closes everything it holds open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from fabric_protos.peer import events_pb2
+from unit.fabric.authority import authority
+from unit.fabric_io.scripted import ScriptedNode
+
+from fabric_admin.errors import TransportError
+from fabric_devnet.crypto import CertificateAuthority
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.ledger.peers import PeerAddress
+from opssc_operator.ledger.session import OrganizationSession, SessionSettings, Wakers
+
+CHANNEL = "mychannel"
+
+
+class Waker:
+    """Somebody to wake who falls over."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+
+    def wake(self, channel: str) -> None:
+        self.woken.set()
+        raise RuntimeError(f"a bug in what {channel} wakes")
+
+    def ignore(self, ref: ProposalRef) -> None:
+        """Proposals are not looked at here."""
+
+    def doubt(self) -> None:
+        """Nor interruptions."""
+
+
+async def test_a_stream_that_ended_with_a_bug_is_logged_and_keeps_no_connection_open(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Given
+    node, waker = ScriptedNode(CertificateAuthority.create("tlsca.test", "test")), Waker()
+    node.answers = (events_pb2.DeliverResponse(filtered_block=events_pb2.FilteredBlock(channel_id=CHANNEL, number=5)),)
+    await node.start()
+    admin = authority("Org1MSP").issue("admin")
+    settings = SessionSettings(
+        namespace="org1",
+        msp_id="Org1MSP",
+        governance_channel="ops-channel",
+        contract_name="opssc",
+        peers=(PeerAddress("peer0", node.endpoint),),
+        fingerprint="",
+        admin=admin,
+        client=admin,
+    )
+    session = OrganizationSession(settings, Wakers(waker.ignore, waker.wake, waker.doubt))
+    peer = session.peers.all[0]
+    peer.joined = frozenset({CHANNEL})
+    session.follow_channel(CHANNEL)
+    await asyncio.wait_for(waker.woken.wait(), 30.0)
+
+    # When
+    with caplog.at_level(logging.ERROR):
+        await session.close()
+
+    # Then
+    assert "a block stream had ended by itself" in caplog.text
+    with pytest.raises(TransportError, match="closed"):
+        await peer.system.channels(timeout_seconds=1.0)
+    await node.stop()
