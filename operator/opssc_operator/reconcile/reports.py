@@ -28,6 +28,10 @@ class ReportBook:
             self._wishes.pop(key, None)
         return bool(wishes)
 
+    def put_back(self, key: Key, wishes: Sequence[ReportWish]) -> None:
+        """Note again what could not be told, unless something newer is noted."""
+        self._wishes.setdefault(key, tuple(wishes))
+
     def take(self, key: Key) -> tuple[ReportWish, ...]:
         """What is to be told; the next reconcile of the proposal notes again what is still missing."""
         return self._wishes.pop(key, ())
@@ -59,7 +63,7 @@ class ReportReconciler:
         failures = [result for result in results if isinstance(result, BaseException)]
         transient = [failure for failure in failures if not isinstance(failure, ContractRefused)]
         if transient:
-            self.book.note(of_proposal, wishes)
+            self.book.put_back(of_proposal, wishes)
             raise transient[0]
         if failures:
             raise failures[0]
