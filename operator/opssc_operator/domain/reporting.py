@@ -58,7 +58,7 @@ def _installed(
     if verdict.reason in {Reason.DISAGREED, Reason.SKIPPED_BY_VOTE}:
         return ReportWish(Step.INSTALLED, Outcome.SKIPPED, None, verdict.message)
     if verdict.reason in FAILURES:
-        return ReportWish(Step.INSTALLED, Outcome.FAILED, None, verdict.message)
+        return ReportWish(Step.INSTALLED, Outcome.FAILED, None, f"{verdict.reason}: {verdict.message}")
     if not verdict.holds or verdict.reason is not Reason.INSTALLED:
         return None
     names = tuple(sorted(peer.name for peer in peers if peer.installed))
@@ -94,10 +94,20 @@ def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:
 
 
 def _told(facts: Facts, own_msp_id: str, wish: ReportWish) -> bool:
-    """Whether the ledger says this already; that a later look knows no transaction ID is no news."""
+    """Whether the ledger says this already; that a later look knows no transaction ID is no news.
+
+    Nor is it that a peer words the same failure otherwise: its words hold container names and ports.
+    """
     said = own_report(facts, own_msp_id, wish.step)
     if said is None or said.outcome is not wish.outcome:
         return False
     if wish.outcome is Outcome.DONE and wish.step is not Step.INSTALLED:
         return True
+    if wish.outcome is Outcome.FAILED:
+        return _reason(said.message or "") == _reason(wish.message)
     return said.evidence == wish.evidence and (said.message or "") == wish.message
+
+
+def _reason(message: str) -> str:
+    """The stable word that the message of a failure begins with."""
+    return message.partition(":")[0]
