@@ -6,8 +6,9 @@ channel will do, so that a forecast can be compared with what its orderer then d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
@@ -30,9 +31,9 @@ Damage = Callable[[Update], None]
 class World:
     """A channel as it stands, who may sign for it, and who may submit."""
 
-    config: ChannelConfig
-    signers: Sequence[SigningIdentity]
-    submitters: Sequence[SigningIdentity]
+    config: ChannelConfig = field(repr=False)
+    signers: Sequence[SigningIdentity] = field(repr=False)
+    submitters: Sequence[SigningIdentity] = field(repr=False)
     harmless: bool = True
     """Leave out what an orderer would accept and the channel suffer from."""
 
@@ -49,36 +50,28 @@ class Drawn:
 def config_updates(world: World) -> st.SearchStrategy[Drawn]:
     """Draw an update to the world's channel."""
     everyone = tuple(world.signers)
+    wishes = st.lists(changes(world.config.config.channel_group, harmless=world.harmless), min_size=1, max_size=3)
     some = st.lists(st.sampled_from(everyone), max_size=len(everyone) + 1).map(tuple)
-    return _signed(
-        world,
-        st.lists(changes(world.config.config.channel_group), min_size=1, max_size=3),
-        st.one_of(st.just(everyone), some),
-        st.sampled_from(list(world.submitters)),
-    )
+    people = st.one_of(st.just(everyone), some)
+    submitters = st.sampled_from(list(world.submitters))
 
+    @st.composite
+    def signed(draw: st.DrawFn) -> Drawn:
+        update = _computed(world.config, draw(wishes))
+        damage = draw(_damages)
+        if damage is not None:
+            damage(update)
+        if world.harmless:
+            assume(not _hazards(world.config, update))
+        data = update.SerializeToString(deterministic=True)
+        signatures = [channelconfig.sign(each, data) for each in draw(people)]
+        spoil = draw(_signature_damages)
+        if signatures and spoil is not None:
+            spoil(draw(st.sampled_from(signatures)))
+        envelope = channelconfig.assemble(world.config.channel_id, data, signatures, submitter=draw(submitters))
+        return Drawn(data, tuple(signatures), envelope)
 
-@st.composite
-def _signed(
-    draw: st.DrawFn,
-    world: World,
-    wishes: st.SearchStrategy[list[Change]],
-    people: st.SearchStrategy[tuple[SigningIdentity, ...]],
-    submitters: st.SearchStrategy[SigningIdentity],
-) -> Drawn:
-    update = _computed(world.config, draw(wishes))
-    damage = draw(_damages)
-    if damage is not None:
-        damage(update)
-    if world.harmless:
-        assume(not _hazards(world.config, update))
-    data = update.SerializeToString(deterministic=True)
-    signatures = [channelconfig.sign(each, data) for each in draw(people)]
-    spoil = draw(_signature_damages)
-    if signatures and spoil is not None:
-        spoil(draw(st.sampled_from(signatures)))
-    envelope = channelconfig.assemble(world.config.channel_id, data, signatures, submitter=draw(submitters))
-    return Drawn(data, tuple(signatures), envelope)
+    return signed()
 
 
 def _computed(config: ChannelConfig, wishes: Sequence[Change]) -> Update:
@@ -92,11 +85,18 @@ def _computed(config: ChannelConfig, wishes: Sequence[Change]) -> Update:
         return Update(channel_id=config.channel_id)
 
 
-def changes(root: configtx_pb2.ConfigGroup) -> st.SearchStrategy[Change]:
+def changes(root: configtx_pb2.ConfigGroup, *, harmless: bool = False) -> st.SearchStrategy[Change]:
     """Draw a change of a config tree; some give what no node loads."""
-    paths = sorted({each.location for each in elements.flatten(root).values() if each.kind is elements.Kind.GROUP})
+    paths = sorted(each.location for each in elements.flatten(root).values() if each.kind is elements.Kind.GROUP)
+    return _changes(tuple(paths), harmless=harmless)
+
+
+@functools.cache
+def _changes(paths: tuple[str, ...], *, harmless: bool) -> st.SearchStrategy[Change]:
     members = [path for path in paths if path.startswith("/Channel/Application/")]
-    policy_names = st.sampled_from(["Admins", "Readers", "Writers", "Endorsement", "Auditors", "NoSuch"])
+    # Who may read and write decides whether the rest of a run says anything at all.
+    names = ["Admins", "Endorsement", "Auditors", "NoSuch", *([] if harmless else ["Readers", "Writers"])]
+    policy_names = st.sampled_from(names)
     rules = st.one_of(
         st.builds("{} {}".format, st.sampled_from(["ANY", "ALL", "MAJORITY"]), policy_names),
         st.just("OR('Org1MSP.admin', 'Org2MSP.admin')"),
@@ -278,8 +278,3 @@ def _nobodys_header(signature: configtx_pb2.ConfigSignature) -> None:
 # Mostly nothing is damaged: otherwise hardly any update would get as far as its policies.
 _damages = st.sampled_from((*[None] * 18, *_DAMAGES))
 _signature_damages = st.sampled_from((*[None] * 12, _flip_signature, _cut_signature, _garbage_header, _nobodys_header))
-
-
-def by_organization(people: Mapping[str, SigningIdentity]) -> tuple[SigningIdentity, ...]:
-    """Return people in order of their MSP ID, so that draws repeat."""
-    return tuple(people[msp_id] for msp_id in sorted(people))
