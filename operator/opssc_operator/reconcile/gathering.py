@@ -204,7 +204,7 @@ async def _gather_deployment(
         already_committed=own_report(facts, session.msp_id, Step.COMMITTED) is not None,
     )
     deployment, winner = await asyncio.gather(
-        session.deployments.observe(target, view.rule), _find_winner(observed.ref, content, session)
+        session.deployments.observe(target, view.rule), find_winner(observed.ref, content, session)
     )
     if has_passed(target, deployment) and not target.already_committed:
         target = replace(target, already_committed=await was_committed(facts, target, session))
@@ -227,10 +227,21 @@ def _without_package(votes: Sequence[Vote]) -> bool:
     return local is not None and local.package is not None and local.package.type is LocalPackageType.NONE
 
 
-async def _find_winner(ref: ProposalRef, content: ChaincodeContent, session: OrganizationSession) -> ProposalRef:
+def rivals_of(content: ChaincodeContent, session: OrganizationSession) -> tuple[ProposalRef, ...]:
+    """All proposals on the ledger for the same channel, chaincode and sequence, the given one among them."""
+    return tuple(
+        ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
+        for facts in session.view.all()
+        if _same_slot(facts, content)
+    )
+
+
+async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: OrganizationSession) -> ProposalRef:
     """Of all accepted proposals for the same channel, chaincode and sequence, the one decided last on the ledger."""
     now = datetime.now(UTC)
-    rivals = [facts for facts in session.view.all() if _same_slot(facts, content) and derive(facts, now).accepted]
+    # A rival that a block has just changed is read again: it may be the one to carry out from now on.
+    current = await asyncio.gather(*(session.view.get(rival) for rival in rivals_of(content, session)))
+    rivals = [facts for facts in current if facts is not None and derive(facts, now).accepted]
     if len(rivals) < 2:  # noqa: PLR2004 - one proposal alone has no rival
         return ref
     votes = [vote.tx_id for facts in rivals for vote in facts.votes]

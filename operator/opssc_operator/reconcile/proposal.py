@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import CommitRecord
@@ -30,8 +31,8 @@ from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.contract import ContractRefused
 from opssc_operator.ledger.deployments import StepDone
 from opssc_operator.ledger.session import OrganizationSession
-from opssc_operator.reconcile.gathering import Gatherer, package_of
-from opssc_operator.reconcile.keys import Key, report_key
+from opssc_operator.reconcile.gathering import Gatherer, package_of, rivals_of
+from opssc_operator.reconcile.keys import Key, proposal_key, report_key
 from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -76,6 +77,8 @@ class ProposalReconciler:
     _commits: dict[Key, StepDone] = field(default_factory=dict)
     _failures: dict[Key, OperatorError] = field(default_factory=dict)
     """What the last try failed with: told until one succeeds, so that trying again is no news."""
+    _accepted: set[Key] = field(default_factory=set)
+    """Proposals whose acceptance their rivals were told of."""
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one proposal as far as this organization can."""
@@ -103,6 +106,7 @@ class ProposalReconciler:
     async def _advance(self, run: _Run, organization: FabricOrganization, session: OrganizationSession) -> bool:
         """Go one round: gather, decide, act, tell; returns whether another look is due at once."""
         observed = await self.gatherer.gather(organization, session, run.ref)
+        self._wake_rivals(run.key, observed, session)
         decision = decide_proposal(observed)
         actions = () if run.failure is not None else decision.ledger_actions
         if decision.object_actions == (CreateMirror(),):
@@ -149,6 +153,17 @@ class ProposalReconciler:
             return
         self.sessions.watch_channel(key, observed.target.channel)
         session.follow_channel(observed.target.channel)
+
+    def _wake_rivals(self, key: Key, observed: ProposalObserved, session: OrganizationSession) -> None:
+        """Let the other proposals for the same sequence see that this one was accepted, maybe in their place."""
+        if observed.facts is None or observed.tally is None or not observed.tally.accepted or key in self._accepted:
+            return
+        self._accepted.add(key)
+        content = observed.facts.proposal.content
+        if isinstance(content, ChaincodeContent):
+            for rival in rivals_of(content, session):
+                if rival != observed.ref:
+                    self.queue.add(proposal_key(key.namespace, str(rival)))
 
     def _note_reports(self, key: Key, observed: ProposalObserved, decision: ProposalDecision) -> None:
         if decision.deployment is None or observed.facts is None or observed.deployment is None:
