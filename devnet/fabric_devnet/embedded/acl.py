@@ -86,12 +86,18 @@ class AccessControl:
             raise AccessDenied(f"Failed to get policy manager for channel [{channel_id}]")
         check_channel_policy(policy, channel_id, config, signed)
 
-    def _check_local(self, policy: str, signed: SignedData) -> None:
+    def check_request(self, resource: str, signed: SignedData) -> None:
+        """Check who signed a request that is no proposal and of no channel; raises AccessDenied with Fabric's text."""
+        self._check_local(_LOCAL_POLICIES[resource], signed, proposal=False)
+
+    def _check_local(self, policy: str, signed: SignedData, *, proposal: bool = True) -> None:
+        failed, who = ("Failed", "proposal creator") if proposal else ("failed", "signed data identity")
+        verified = "proposal's creator" if proposal else "the signed data identity"
         during = f"during channelless check policy with policy [{policy}]"
         try:
             identity = self._local_msp.deserialize(signed.identity)
         except IdentityError as exc:
-            raise AccessDenied(f"Failed deserializing proposal creator {during}: [{exc}]") from exc
+            raise AccessDenied(f"{failed} deserializing {who} {during}: [{exc}]") from exc
         role = _LOCAL_ROLES.get(policy)
         if role is None:
             raise AccessDenied(
@@ -101,7 +107,7 @@ class AccessControl:
             self._local_msp.satisfies(identity, role_principal(self._local_msp.msp_id, role))
         except IdentityError as exc:
             raise AccessDenied(
-                f"Failed verifying that proposal's creator satisfies local MSP principal {during}: [{exc}]"
+                f"{failed} verifying that {verified} satisfies local MSP principal {during}: [{exc}]"
             ) from exc
         try:
             identity.verify(signed.data, signed.signature)

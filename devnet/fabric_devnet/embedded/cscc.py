@@ -5,18 +5,18 @@ Source: fabric core/scc/cscc/configure.go.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fabric_protos.common import common_pb2, configtx_pb2
 from fabric_protos.peer import query_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin.errors import InvalidInput
-from fabric_devnet.embedded.errors import AccessDenied, InvocationFailed, LedgerError
+from fabric_devnet.embedded.errors import AccessDenied, InvocationFailed, LedgerError, NotInLedger
 from fabric_devnet.embedded.systemchaincode import failure, success
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from fabric_protos.peer import proposal_response_pb2
 
@@ -25,18 +25,32 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.systemchaincode import Invocation
 
 _NAME: Final = "cscc"
-_SNAPSHOTS: Final = frozenset({"JoinChainBySnapshot", "JoinBySnapshotStatus"})
+
+
+class Joining(Protocol):
+    """How a peer takes up channels."""
+
+    @property
+    def snapshot_directory(self) -> str:
+        """The snapshot a channel is being joined from now, "" when none is."""
+        ...
+
+    def from_genesis(self, genesis: common_pb2.Block) -> None:
+        """Add a channel from its genesis block; raises LedgerError or InvalidInput."""
+        ...
+
+    def from_snapshot(self, directory: str) -> None:
+        """Begin to add a channel from a snapshot; raises LedgerError when the directory is none."""
+        ...
 
 
 class ConfigurationChaincode:
-    """`cscc` on one peer; `join` adds a channel from its genesis block."""
+    """`cscc` on one peer."""
 
-    def __init__(
-        self, access: AccessControl, ledgers: Mapping[str, Ledger], join: Callable[[common_pb2.Block], None]
-    ) -> None:
+    def __init__(self, access: AccessControl, ledgers: Mapping[str, Ledger], joining: Joining) -> None:
         self._access = access
         self._ledgers = ledgers
-        self._join = join
+        self._joining = joining
 
     def invoke(self, invocation: Invocation) -> proposal_response_pb2.Response:
         """Answer one call; refusals are answers too."""
@@ -62,17 +76,48 @@ class ConfigurationChaincode:
                 self._join_chain(invocation)
                 return b""
             case "GetConfigBlock":
-                return self._allowed_ledger(function, invocation).config_block.SerializeToString()
+                return self._config_block(invocation)
             case "GetChannelConfig":
                 if not invocation.args[1]:
                     raise InvocationFailed("empty channel name provided")
                 return self._allowed_ledger(function, invocation).config.config.SerializeToString()
             case "GetChannels":
                 return self._channels(invocation)
-            case _ if function in _SNAPSHOTS:
-                raise InvocationFailed(f"{function} is not supported by the embedded network")
+            case "JoinChainBySnapshot":
+                return self._join_by_snapshot(invocation)
+            case "JoinBySnapshotStatus":
+                return self._join_status(invocation)
             case _:
                 raise InvocationFailed(f"Requested function {function} not found.")
+
+    def _config_block(self, invocation: Invocation) -> bytes:
+        try:
+            return self._allowed_ledger("GetConfigBlock", invocation).config_block.SerializeToString()
+        except NotInLedger as exc:
+            raise InvocationFailed(str(exc)) from exc
+
+    def _join_by_snapshot(self, invocation: Invocation) -> bytes:
+        directory = invocation.args[1].decode(errors="replace")
+        if not directory:
+            raise InvocationFailed("Cannot join the channel, no snapshot directory provided")
+        self._check_local("JoinChainBySnapshot", invocation)
+        try:
+            self._joining.from_snapshot(directory)
+        except LedgerError as exc:
+            raise InvocationFailed(f"cannot create ledger from snapshot {directory}: {exc}") from exc
+        return b""
+
+    def _join_status(self, invocation: Invocation) -> bytes:
+        self._check_local("JoinBySnapshotStatus", invocation)
+        directory = self._joining.snapshot_directory
+        status = query_pb2.JoinBySnapshotStatus(in_progress=bool(directory), bootstrapping_snapshot_dir=directory)
+        return status.SerializeToString()
+
+    def _check_local(self, function: str, invocation: Invocation) -> None:
+        try:
+            self._access.check(f"{_NAME}/{function}", "", None, invocation.signed_data)
+        except AccessDenied as exc:
+            raise InvocationFailed(f"access denied for [{function}]: [{exc}]") from exc
 
     def _allowed_ledger(self, function: str, invocation: Invocation) -> Ledger:
         channel_id = invocation.args[1].decode(errors="replace")
@@ -107,7 +152,7 @@ class ConfigurationChaincode:
                 f"cannot create ledger from genesis block: ledger [{channel_id}] already exists with state [ACTIVE]"
             )
         try:
-            self._join(block)
+            self._joining.from_genesis(block)
         except LedgerError as exc:
             raise InvocationFailed(f"cannot create ledger from genesis block: {exc}") from exc
         except InvalidInput as exc:

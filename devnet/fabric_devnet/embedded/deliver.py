@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from fabric_admin import blocks
 from fabric_admin.errors import FabricError
 from fabric_admin.policy import SignedData
-from fabric_devnet.embedded.errors import Refusal
+from fabric_devnet.embedded.errors import NotInLedger, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -97,7 +97,7 @@ class DeliverHandler:
             if strict and not self.available(source):
                 raise StatusReply(common_pb2.Status.SERVICE_UNAVAILABLE)
             session.check()
-            block = source.blocks.block(number)
+            block = _find(source, number)
             yield _without_data(block) if headers_only else block
             if number == stop:
                 return
@@ -188,6 +188,14 @@ def _position(position: ab_pb2.SeekPosition, height: int) -> int:
     if kind == "specified":
         return position.specified.number
     return {"oldest": 0, "newest": height - 1, "next_commit": height}[str(kind)]
+
+
+def _find(source: Source, number: int) -> common_pb2.Block:
+    """Return a block below the height; raises StatusReply for one from before the snapshot a ledger began with."""
+    try:
+        return source.blocks.block(number)
+    except NotInLedger as exc:
+        raise StatusReply(common_pb2.Status.NOT_FOUND) from exc
 
 
 def _without_data(block: common_pb2.Block) -> common_pb2.Block:

@@ -14,13 +14,16 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kvrwset
 from fabric_protos.peer import transaction_pb2
 
 from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
 from fabric_devnet.embedded.blockstore import BlockStore, CommitStatus
 from fabric_devnet.embedded.channelconfigs import read_config
 from fabric_devnet.embedded.collections import Definitions
 from fabric_devnet.embedded.commithash import commit_hash
 from fabric_devnet.embedded.configtransactions import follow_config
 from fabric_devnet.embedded.errors import BadBlock
+from fabric_devnet.embedded.expiry import Expiry
 from fabric_devnet.embedded.simulator import Simulator
+from fabric_devnet.embedded.snapshotfiles import LedgerSnapshot
 from fabric_devnet.embedded.statedb import StateDB, Update, VersionedValue, key_hash
 from fabric_devnet.embedded.transaction import transaction_id_of
 from fabric_devnet.embedded.validation import Validator
@@ -30,11 +33,13 @@ if TYPE_CHECKING:
 
     from fabric_protos.common import ledger_pb2
 
-    from fabric_admin.channelconfig import ChannelConfig
     from fabric_devnet.embedded.statedb import Snapshot, TransactionUpdates
     from fabric_devnet.embedded.transaction import CollectionAccess, EndorserTransaction
     from fabric_devnet.embedded.transient import TransientStore
     from fabric_devnet.embedded.validation import Verdict
+
+# By position in the block: pb(KVRWSet) by namespace and collection.
+PrivateSets = dict[int, dict[tuple[str, str], bytes]]
 
 logger = logging.getLogger(__name__)
 
@@ -45,24 +50,52 @@ class Ledger:
     Lookups raise NotInLedger with Fabric's text. Blocks handed out are shared: never change them.
     """
 
-    def __init__(self, genesis: common_pb2.Block, msp_id: str, transient: TransientStore) -> None:
-        """Start from a genesis block; raises BadBlock, or InvalidInput for a config that makes no sense."""
-        if genesis.header.number:
-            raise BadBlock(f"expected block number=0, received block number={genesis.header.number}")
-        self._config = read_config(genesis)
-        self._config_block = genesis
+    def __init__(self, config: ChannelConfig, msp_id: str, transient: TransientStore, blocks: BlockStore) -> None:
+        """Begin empty; made by `create` and `restore`."""
+        self._config = config
+        self._config_block: int = blocks.height - 1 if blocks.height else 0
         self._msp_id = msp_id
         self._transient = transient
-        self._store = BlockStore()
+        self._store = blocks
         self._commit_hash = b""
         self._listeners: list[Callable[[common_pb2.Block], None]] = []
+        self._expiry = Expiry()
+        self._private: dict[int, PrivateSets] = {}
         self.state = StateDB()
-        self._add_genesis(genesis)
 
     @classmethod
     def create(cls, genesis: common_pb2.Block, *, msp_id: str, transient: TransientStore) -> Self:
         """Start from a genesis block; raises BadBlock, or InvalidInput for a config that makes no sense."""
-        return cls(genesis, msp_id, transient)
+        if genesis.header.number:
+            raise BadBlock(f"expected block number=0, received block number={genesis.header.number}")
+        ledger = cls(read_config(genesis), msp_id, transient, BlockStore())
+        ledger._add_genesis(genesis)
+        return ledger
+
+    @classmethod
+    def restore(cls, snapshot: LedgerSnapshot, *, msp_id: str, transient: TransientStore) -> Self:
+        """Start from a snapshot, without the blocks before it; raises InvalidInput for a config without sense."""
+        config = ChannelConfig.from_config(snapshot.config, snapshot.channel_id)
+        ledger = cls(config, msp_id, transient, BlockStore.after(snapshot))
+        ledger._commit_hash = snapshot.commit_hash
+        ledger.state.load(snapshot.public, snapshot.hashed, snapshot.last_block_number)
+        return ledger
+
+    def export(self) -> LedgerSnapshot:
+        """Return the whole state as of the last block."""
+        public, hashed = self.state.dump()
+        info = self.chain_info()
+        return LedgerSnapshot(
+            channel_id=self.channel_id,
+            last_block_number=self.height - 1,
+            last_block_hash=info.currentBlockHash,
+            previous_block_hash=info.previousBlockHash,
+            commit_hash=self._commit_hash,
+            config=self._config.config,
+            transaction_ids=self._store.transaction_ids,
+            public=public,
+            hashed=hashed,
+        )
 
     @property
     def channel_id(self) -> str:
@@ -81,8 +114,8 @@ class Ledger:
 
     @property
     def config_block(self) -> common_pb2.Block:
-        """The block the current config came in."""
-        return self._config_block
+        """The block the current config came in; raises NotInLedger when it came with a snapshot."""
+        return self._store.block(self._config_block)
 
     @property
     def blocks(self) -> BlockStore:
@@ -139,6 +172,10 @@ class Ledger:
         """Begin a simulation on the committed state as it is now."""
         return Simulator(self.snapshot(), transaction_id)
 
+    def private_sets(self, number: int) -> PrivateSets:
+        """Return the private writes of a block that this peer holds, by position of the transaction and collection."""
+        return self._private.get(number, {})
+
     def definitions(self) -> Definitions:
         """Read the committed chaincode definitions and collections as they are now."""
         return Definitions(self.snapshot())
@@ -161,10 +198,12 @@ class Ledger:
         definitions = self.definitions()
         for transaction, update in verdict.applied:
             self._add_private(definitions, transaction, update)
+            self._expiry.schedule(definitions, update)
         self.state.apply(block.header.number, updates)
+        self.state.apply(block.header.number, [self._expiry.take(block.header.number, self.snapshot())])
         self._commit_hash = hashed
         if config is not None:
-            self._config, self._config_block = config, stored
+            self._config, self._config_block = config, block.header.number
         logger.debug("channel %s: committed block %d", self.channel_id, block.header.number)
         for listener in self._listeners:
             listener(stored)
@@ -176,7 +215,6 @@ class Ledger:
         _set_metadata(stored, common_pb2.BlockMetadataIndex.TRANSACTIONS_FILTER, bytes(len(genesis.data.data)))
         self._store.append(stored, [(transaction_id_of(data), 0) for data in genesis.data.data])
         self.state.apply(0, ())
-        self._config_block = stored
 
     def _check_data(self, block: common_pb2.Block) -> None:
         if block.header.data_hash != blocks.data_hash(block.data):
@@ -215,6 +253,8 @@ class Ledger:
         )
         if content is None:
             return  # nobody gave it to us: the hashes are committed, the values stay unknown
+        sets = self._private.setdefault(update.version.block_number, {})
+        sets.setdefault(update.version.transaction_number, {})[namespace, collection.name] = content
         purged = {write.key_hash for write in collection.hashed.hashed_writes if write.is_purge}
         changes = update.private.setdefault((namespace, collection.name), [])
         for write in kvrwset.KVRWSet.FromString(content).writes:

@@ -23,21 +23,22 @@ from fabric_devnet.embedded.errors import BadBlock, ChaincodeUnavailable, Incomp
 from fabric_devnet.embedded.gateway.asking import Asking
 from fabric_devnet.embedded.gateway.service import GatewayService
 from fabric_devnet.embedded.injection import FaultInterceptor
-from fabric_devnet.embedded.ledger import Ledger
+from fabric_devnet.embedded.joining import Joining
 from fabric_devnet.embedded.lifecycle.runnable import find_runnable
 from fabric_devnet.embedded.lifecycle.scc import LifecycleChaincode
 from fabric_devnet.embedded.lifecycle.state import NAMESPACE
 from fabric_devnet.embedded.packages import PackageStore
-from fabric_devnet.embedded.peerservices import DeliverService, EndorserService, SnapshotService
+from fabric_devnet.embedded.peerservices import DeliverService, EndorserService
 from fabric_devnet.embedded.qscc import QueryChaincode
+from fabric_devnet.embedded.snapshotservice import SnapshotService
 from fabric_devnet.errors import NodeFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fabric_protos.common import common_pb2
     from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 
+    from fabric_devnet.embedded.ledger import Ledger
     from fabric_devnet.embedded.membership import Membership
     from fabric_devnet.embedded.ordering import OrderingService
     from fabric_devnet.embedded.systemchaincode import SystemChaincode
@@ -63,7 +64,6 @@ class Peer:
         """Read the node's key material from its directory; raises NodeFailed when it is missing."""
         self.node = node
         self._ordering = ordering
-        self._transient = transient
         self._faults = membership.faults
         try:
             self._key = (node.directory / "tls" / "server.key").read_bytes()
@@ -77,15 +77,17 @@ class Peer:
         self._packages = PackageStore(dict(node.builder_config))
         self._runnable: dict[tuple[str, str], tuple[tuple[int, int], bool]] = {}
         access = AccessControl(local_msp)
+        self._joining = Joining(self._ledgers, node, transient, self._joined)
         self._system: dict[str, SystemChaincode] = {
             NAMESPACE: LifecycleChaincode(node.msp_id, access, self._packages, self._ledgers),
-            "cscc": ConfigurationChaincode(access, self._ledgers, self._join),
+            "cscc": ConfigurationChaincode(access, self._ledgers, self._joining),
             "qscc": QueryChaincode(access, self._ledgers),
         }
         self._runtime = ChaincodeRuntime(node.msp_id, self._packages, self._ledgers, access, self._system)
         self._endorser = Endorser(self._identity, local_msp, self._ledgers, access, self._runtime, transient)
         self._gateway = GatewayService(Asking(self, membership), access)
         self._deliver = DeliverService(self._ledgers, access)
+        self._snapshots = SnapshotService(self._joining.requests, access)
         self._discovery = DiscoveryService(self, membership, local_msp)
         self._server: grpc.aio.Server | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -127,7 +129,7 @@ class Peer:
         gateway_pb2_grpc.add_GatewayServicer_to_server(self._gateway, server)
         events_pb2_grpc.add_DeliverServicer_to_server(self._deliver, server)
         protocol_pb2_grpc.add_DiscoveryServicer_to_server(self._discovery, server)
-        snapshot_pb2_grpc.add_SnapshotServicer_to_server(SnapshotService(), server)
+        snapshot_pb2_grpc.add_SnapshotServicer_to_server(self._snapshots, server)
         credentials = grpc.ssl_server_credentials([(self._key, self._certificate)])
         try:
             server.add_secure_port(self.address, credentials)
@@ -148,6 +150,7 @@ class Peer:
         for follower in followers.values():
             follower.cancel()
         await asyncio.gather(*followers.values(), return_exceptions=True)
+        await self._joining.close()
         await server.stop(grace=None)
         await self._runtime.close()
 
@@ -177,12 +180,9 @@ class Peer:
             return False
         return True
 
-    def _join(self, genesis: common_pb2.Block) -> None:
-        """Add a channel from its genesis block; raises BadBlock or InvalidInput."""
-        ledger = Ledger.create(genesis, msp_id=self.msp_id, transient=self._transient)
-        self._ledgers[ledger.channel_id] = ledger
+    def _joined(self, channel_id: str) -> None:
         if self.running:
-            self._follow(ledger.channel_id)
+            self._follow(channel_id)
 
     def _follow(self, channel_id: str) -> None:
         self._followers[channel_id] = asyncio.create_task(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import grpc
 from fabric_protos.common import common_pb2
@@ -12,18 +12,15 @@ from fabric_protos.peer import (
     peer_pb2_grpc,
     proposal_pb2,
     proposal_response_pb2,
-    snapshot_pb2,
-    snapshot_pb2_grpc,
 )
 
 from fabric_devnet.embedded.deliver import DeliverHandler
 from fabric_devnet.embedded.errors import ProposalRefused
 from fabric_devnet.embedded.filteredblocks import filter_block
+from fabric_devnet.embedded.privatestreams import Remembered, readable_private_data
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
-
-    from google.protobuf import empty_pb2
 
     from fabric_admin.policy import SignedData
     from fabric_devnet.embedded.acl import AccessControl
@@ -32,13 +29,7 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.ledger import Ledger
 
     ProposalContext = grpc.aio.ServicerContext[proposal_pb2.SignedProposal, proposal_response_pb2.ProposalResponse]
-    SnapshotContext = grpc.aio.ServicerContext[snapshot_pb2.SignedSnapshotRequest, empty_pb2.Empty]
-    SnapshotQueryContext = grpc.aio.ServicerContext[
-        snapshot_pb2.SignedSnapshotRequest, snapshot_pb2.QueryPendingSnapshotsResponse
-    ]
     DeliverContext = grpc.aio.ServicerContext[common_pb2.Envelope, events_pb2.DeliverResponse]
-
-_NO_SNAPSHOTS: Final = "snapshots are not supported by the embedded network"
 
 
 class EndorserService(peer_pb2_grpc.EndorserServicer):
@@ -90,43 +81,21 @@ class DeliverService(events_pb2_grpc.DeliverServicer):
                 yield events_pb2.DeliverResponse(status=item)
 
     async def DeliverWithPrivateData(  # noqa: N802 - the service's name for it
-        self, request_iterator: AsyncIterator[common_pb2.Envelope], context: DeliverContext
+        self,
+        request_iterator: AsyncIterator[common_pb2.Envelope],
+        context: DeliverContext,  # noqa: ARG002 - fixed signature
     ) -> AsyncIterator[events_pb2.DeliverResponse]:
-        """Refuse: private data are not streamed by the embedded network."""
-        async for envelope in request_iterator:
-            if envelope.payload:
-                await context.abort(
-                    grpc.StatusCode.UNIMPLEMENTED, "DeliverWithPrivateData is not supported by the embedded network"
+        """Stream whole blocks with the private writes that both the reader and this peer may have."""
+        requests = Remembered(request_iterator)
+        async for item in self._blocks.stream(requests):
+            if isinstance(item, common_pb2.Block):
+                ledger = self._ledgers[requests.channel_id]
+                content = events_pb2.BlockAndPrivateData(
+                    block=item, private_data_map=readable_private_data(ledger, item.header.number, requests.creator)
                 )
-            yield events_pb2.DeliverResponse(status=common_pb2.Status.BAD_REQUEST)
-
-
-class SnapshotService(snapshot_pb2_grpc.SnapshotServicer):
-    """`protos.Snapshot` on one peer, which takes none."""
-
-    async def Generate(  # noqa: N802 - the service's name for it
-        self,
-        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
-        context: SnapshotContext,
-    ) -> empty_pb2.Empty:
-        """Refuse."""
-        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
-
-    async def Cancel(  # noqa: N802 - the service's name for it
-        self,
-        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
-        context: SnapshotContext,
-    ) -> empty_pb2.Empty:
-        """Refuse."""
-        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
-
-    async def QueryPendings(  # noqa: N802 - the service's name for it
-        self,
-        request: snapshot_pb2.SignedSnapshotRequest,  # noqa: ARG002 - fixed signature
-        context: SnapshotQueryContext,
-    ) -> snapshot_pb2.QueryPendingSnapshotsResponse:
-        """Refuse."""
-        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, _NO_SNAPSHOTS)
+                yield events_pb2.DeliverResponse(block_and_private_data=content)
+            else:
+                yield events_pb2.DeliverResponse(status=item)
 
 
 def _authorize(access: AccessControl, resource: str) -> Callable[[Source, SignedData], None]:

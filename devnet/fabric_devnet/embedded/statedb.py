@@ -107,7 +107,9 @@ class Table(Generic[Key]):
 
     def history(self, key: Key, height: int) -> list[Revision]:
         """List the revisions of a key as of a height, newest first."""
-        return [r for r in reversed(self._revisions.get(key, ())) if r.version.block_number < height]
+        return [
+            r for r in reversed(self._revisions.get(key, ())) if r.transaction_id and r.version.block_number < height
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,35 @@ class StateDB:
             _write(self.hashed, update.hashed, update)
             _write(self.private, update.private, update)
         self.height = block_number + 1
+
+    def load(
+        self,
+        public: Mapping[str, list[Update[str]]],
+        hashed: Mapping[tuple[str, str], list[Update[bytes]]],
+        block_number: int,
+    ) -> None:
+        """Fill the empty state with values as of a block; how they came about is not known."""
+        for namespace, updates in public.items():
+            for each in updates:
+                _write(self.public, {namespace: [each]}, TransactionUpdates(_version(each)))
+        for place, hashes in hashed.items():
+            for one in hashes:
+                _write(self.hashed, {place: [one]}, TransactionUpdates(_version(one)))
+        self.height = block_number + 1
+
+    def dump(self) -> tuple[dict[str, list[Update[str]]], dict[tuple[str, str], list[Update[bytes]]]]:
+        """Return every public value by namespace, and every hashed one by namespace and collection."""
+        public = {name: _values(table, self.height, "") for name, table in self.public.items()}
+        hashed = {name: _values(table, self.height, b"") for name, table in self.hashed.items()}
+        return public, hashed
+
+
+def _values(table: Table[Key], height: int, start: Key) -> list[Update[Key]]:
+    return [Update(key, value) for key, value in table.scan(start, start, height)]
+
+
+def _version(update: Update[str] | Update[bytes]) -> Version:
+    return update.value.version if update.value else Version(0, 0)
 
 
 Name = TypeVar("Name", str, "tuple[str, str]")
