@@ -64,7 +64,7 @@ class OrganizationSession:
         self.reader = ChannelReader(self.peers)
         self.deployments = Deployments(settings.msp_id, self.peers)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
-        self.view = LedgerView(self.contract)
+        self.view = LedgerView(self.contract, settings.msp_id)
         self.latest_block = 0
         self._wakers = wakers
         self._streams: dict[str, asyncio.Task[None]] = {}

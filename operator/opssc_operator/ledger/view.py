@@ -6,6 +6,7 @@ the own peer when they are next asked for.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,9 +18,12 @@ from opssc_chaincode.model import Facts
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_chaincode.state import proposal_of
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.outline import Outline, outline_of, weigh
 from opssc_operator.ledger.contract import OpsContract
 
 KEPT_POSITIONS: Final = 20_000
+KEPT_BYTES: Final = 48 * 1024 * 1024
+"""How much of the facts is kept; what was not asked for the longest time is read again when it is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,21 @@ def changed_refs(keys: Iterable[str]) -> Iterator[ProposalRef]:
 
 @dataclass(slots=True)
 class LedgerView:
-    """Facts of every proposal, by name; complete once ``load`` has run.
+    """Every proposal in outline, by name, and the facts of those last asked for; complete once ``load`` has run.
+
+    Anybody who may propose can fill the ledger, so what is kept of all proposals is small, whatever they hold.
 
     Readings overlap: a listing goes on while single proposals are read. Each is numbered when it is asked for, and one
     that was asked for later is never replaced by an earlier one.
     """
 
     contract: OpsContract
+    own_msp_id: str = ""
+    kept_bytes: int = KEPT_BYTES
     loaded: bool = False
-    _facts: dict[ProposalRef, Facts | None] = field(default_factory=dict)
+    _outlines: dict[ProposalRef, Outline | None] = field(default_factory=dict)
+    _facts: OrderedDict[ProposalRef, tuple[Facts, int]] = field(default_factory=OrderedDict)
+    _facts_bytes: int = 0
     _changed: set[ProposalRef] = field(default_factory=set)
     _readings: int = 0
     _read: dict[ProposalRef, int] = field(default_factory=dict)
@@ -77,26 +87,39 @@ class LedgerView:
         """Take over what was read unless something later is known; returns whether it is news."""
         if reading < self._read.get(ref, 0):
             return False
-        is_news = self._facts.get(ref) != facts
-        self._facts[ref] = facts
+        outline = None if facts is None else outline_of(facts, self.own_msp_id)
+        is_news = self._outlines.get(ref) != outline
+        self._outlines[ref] = outline
         self._read[ref] = reading
+        self._facts_bytes -= self._facts.pop(ref, (None, 0))[1]
+        if facts is not None:
+            self._facts[ref] = facts, weigh(facts)
+            self._facts_bytes += self._facts[ref][1]
+        while self._facts_bytes > self.kept_bytes and len(self._facts) > 1:
+            _, (_, freed) = self._facts.popitem(last=False)
+            self._facts_bytes -= freed
         return is_news
 
     def refs(self) -> frozenset[ProposalRef]:
         """Names of all proposals known to be on the ledger."""
-        return frozenset(ref for ref, facts in self._facts.items() if facts is not None)
+        return frozenset(outline.ref for outline in self.outlines())
 
-    def all(self) -> Iterator[Facts]:
-        """All facts as last read."""
-        return (facts for facts in self._facts.values() if facts is not None)
+    def outlines(self) -> Iterator[Outline]:
+        """All proposals on the ledger as last read."""
+        return (outline for outline in self._outlines.values() if outline is not None)
+
+    def is_marked(self, ref: ProposalRef) -> bool:
+        """Whether a block has changed the proposal since it was read."""
+        return ref in self._changed
 
     def mark(self, ref: ProposalRef) -> None:
         """Read this proposal again when it is next asked for."""
         self._changed.add(ref)
 
     async def get(self, ref: ProposalRef) -> Facts | None:
-        """Facts of one proposal, read from the own peer when new or changed; raises TransientError."""
-        if ref not in self._facts or ref in self._changed:
+        """Facts of one proposal, read from the own peer when new, changed or not kept; raises TransientError."""
+        is_absent = ref in self._outlines and self._outlines[ref] is None
+        if ref in self._changed or not (is_absent or ref in self._facts):
             self._changed.discard(ref)
             reading = self._next_reading()
             try:
@@ -105,7 +128,12 @@ class LedgerView:
                 self._changed.add(ref)
                 raise
             self._keep(ref, facts, reading)
-        return self._facts[ref]
+            if ref not in self._facts:
+                return facts
+        if ref not in self._facts:
+            return None
+        self._facts.move_to_end(ref)
+        return self._facts[ref][0]
 
     @property
     def positions(self) -> Mapping[str, LedgerPosition]:

@@ -19,6 +19,7 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import LocalPackageType, Vote
 from opssc_operator.domain.content import build_definition, build_package, conflicting_fields, is_buildable
 from opssc_operator.domain.deployment import Target, has_passed, is_same
+from opssc_operator.domain.outline import ended, slot_of
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.proposal import ManifestState, ProposalObserved, rank_seed
 from opssc_operator.domain.reporting import own_report, reported_commits
@@ -170,11 +171,6 @@ class Gatherer:
         return sum(1 for _ in mirrored) < MIRROR_LIMIT
 
 
-def ended(tally: Tally) -> bool:
-    """Whether a proposal is over: completed, rejected or closed."""
-    return tally.completed or (tally.final and not tally.accepted)
-
-
 async def _plan(
     manifest: ChaincodeProposal, session: OrganizationSession, ref: ProposalRef, now: datetime
 ) -> Plan | Verdict:
@@ -229,18 +225,20 @@ def _without_package(votes: Sequence[Vote]) -> bool:
 
 def rivals_of(content: ChaincodeContent, session: OrganizationSession) -> tuple[ProposalRef, ...]:
     """All proposals on the ledger for the same channel, chaincode and sequence, the given one among them."""
-    return tuple(
-        ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
-        for facts in session.view.all()
-        if _same_slot(facts, content)
-    )
+    return tuple(outline.ref for outline in session.view.outlines() if outline.slot == slot_of(content))
 
 
 async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: OrganizationSession) -> ProposalRef:
     """Of all accepted proposals for the same channel, chaincode and sequence, the one decided last on the ledger."""
     now = datetime.now(UTC)
     # A rival that a block has just changed is read again: it may be the one to carry out from now on.
-    current = await asyncio.gather(*(session.view.get(rival) for rival in rivals_of(content, session)))
+    slot = slot_of(content)
+    asked = [
+        outline.ref
+        for outline in session.view.outlines()
+        if outline.slot == slot and (outline.accepted or session.view.is_marked(outline.ref))
+    ]
+    current = await asyncio.gather(*(session.view.get(rival) for rival in asked))
     rivals = [facts for facts in current if facts is not None and derive(facts, now).accepted]
     if len(rivals) < 2:  # noqa: PLR2004 - one proposal alone has no rival
         return ref
@@ -259,15 +257,6 @@ async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: Orga
 async def _verifies(facts: Facts, session: OrganizationSession) -> bool:
     snapshot = facts.proposal.snapshot
     return verify_proposal(facts.proposal, await session.reader.at(snapshot.channel, snapshot.config_block)).holds
-
-
-def _same_slot(facts: Facts, content: ChaincodeContent) -> bool:
-    other = facts.proposal.content
-    return isinstance(other, ChaincodeContent) and (other.channel, other.name, other.sequence) == (
-        content.channel,
-        content.name,
-        content.sequence,
-    )
 
 
 def package_of(observed: ProposalObserved) -> bytes | None:

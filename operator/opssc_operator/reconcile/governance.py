@@ -10,7 +10,6 @@ from typing import Final
 
 from fabric_admin.channelconfig import policy_rule
 from fabric_admin.errors import InvalidInput
-from opssc_chaincode.tally import derive
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import Bootstrap, FabricOrganizationSpec, GovernanceStatus
 from opssc_operator.domain.bootstrap import bootstrap_target, build_bootstrap_package
@@ -20,7 +19,7 @@ from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.errors import OperatorError, TransientError
 from opssc_operator.ledger.session import OrganizationSession
-from opssc_operator.reconcile.gathering import MIRROR_LIMIT, ended
+from opssc_operator.reconcile.gathering import MIRROR_LIMIT
 
 ROUNDS: Final = 6
 """More steps than a bootstrap has (install, approve, commit, read back), so that it ends in one reconcile if it can."""
@@ -151,8 +150,7 @@ PLAIN: Final = frozenset(
 
 def _crowd_note(session: OrganizationSession) -> str:
     """Say whose open proposals are too many to be mirrored."""
-    now = datetime.now(UTC)
-    waiting = (facts.proposal.creator.msp_id for facts in session.view.all() if not ended(derive(facts, now)))
+    waiting = (outline.ref.creator for outline in session.view.outlines() if not outline.ended)
     counts = Counter(creator for creator in waiting if creator != session.msp_id)
     crowded = sorted(creator for creator, count in counts.items() if count > MIRROR_LIMIT)
     return f"; only {MIRROR_LIMIT} open proposals of {', '.join(crowded)} are mirrored" if crowded else ""
@@ -160,13 +158,8 @@ def _crowd_note(session: OrganizationSession) -> str:
 
 def _status(session: OrganizationSession, version: str) -> GovernanceStatus:
     now = datetime.now(UTC)
-    still_open = [facts for facts in session.view.all() if derive(facts, now).open]
-    mine = [
-        facts
-        for facts in still_open
-        if session.msp_id in facts.proposal.snapshot.members
-        and all(vote.msp_id != session.msp_id for vote in facts.votes)
-    ]
+    still_open = [outline for outline in session.view.outlines() if outline.open_at(now)]
+    mine = [outline for outline in still_open if outline.awaits_own_vote]
     return GovernanceStatus(
         block=session.latest_block, contract_version=version, open=len(still_open), awaiting_my_vote=len(mine)
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 import pytest
 from unit.chaincode import strategies as ledger
 
-from opssc_chaincode.model import Facts
+from opssc_chaincode.model import Facts, Init
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.outline import outline_of
 from opssc_operator.ledger.view import LedgerView
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.facts = BEFORE
+        self.many: dict[ProposalRef, Facts] = {}
         self.reads = 0
         self._held: asyncio.Event | None = None
 
@@ -40,15 +43,16 @@ class Ledger:
 
     async def fetch(self, ref: ProposalRef) -> Facts | None:
         self.reads += 1
-        answer = self.facts if ref == REF else None
+        answer = self.many.get(ref, self.facts if ref == REF else None)
         await self._arrival()
         return answer
 
     async def list_all(self) -> AsyncIterator[Facts]:
         self.reads += 1
-        answer = self.facts
+        answers = list(self.many.values()) or [self.facts]
         await self._arrival()
-        yield answer
+        for answer in answers:
+            yield answer
 
     async def _arrival(self) -> None:
         held, self._held = self._held, None
@@ -139,3 +143,46 @@ async def test_of_two_readings_at_once_the_later_one_is_kept(contract: Ledger, v
     assert later == AFTER
     assert await earlier == AFTER
     assert await view.get(REF) == AFTER
+
+
+INIT = Init(function="i", args=("x" * 4096,) * 8)
+BIG = ledger.proposal(ledger.document(content=ledger.chaincode_content(init=INIT, init_required=True)))
+
+
+async def test_what_no_longer_fits_is_kept_in_outline_and_read_again_when_it_is_asked_for() -> None:
+    # Given
+    contract, others = Ledger(), [ProposalRef(f"Org{number}MSP", PROPOSAL.id) for number in range(1, 9)]
+    contract.many = {
+        ref: Facts(proposal=BIG.model_copy(update={"creator": BIG.creator.model_copy(update={"msp_id": ref.creator})}))
+        for ref in others
+    }
+    view = LedgerView(cast("OpsContract", contract), kept_bytes=100_000)
+
+    # When
+    await view.load()
+    reads = contract.reads
+    again = [await view.get(ref) for ref in others]
+
+    # Then
+    assert again == list(contract.many.values())
+    assert contract.reads - reads > len(others) - 4
+    assert [outline.ref for outline in view.outlines()] == others
+    assert await view.load() == frozenset()
+
+
+async def test_an_absent_proposal_is_asked_for_once(contract: Ledger, view: LedgerView) -> None:
+    absent = ProposalRef("Org9MSP", "nothing")
+    assert [await view.get(absent), await view.get(absent)] == [None, None]
+    assert contract.reads == 1
+
+
+def test_an_outline_counts_as_the_tally_does() -> None:
+    # When
+    outline = outline_of(BEFORE, "Org2MSP")
+
+    # Then
+    assert (outline.awaits_own_vote, outline.ended, outline.accepted) == (True, False, False)
+    assert outline.open_at(PROPOSAL.deadline)
+    assert not outline.open_at(PROPOSAL.deadline + timedelta(hours=1))
+    assert not outline_of(AFTER, "Org2MSP").awaits_own_vote
+    assert outline_of(AFTER, "Org2MSP") != outline

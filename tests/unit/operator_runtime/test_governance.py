@@ -72,7 +72,7 @@ class Session:
     def follow_channel(self, channel: str) -> None:
         """Nor these."""
 
-    def all(self) -> tuple[()]:
+    def outlines(self) -> tuple[()]:
         return ()
 
 

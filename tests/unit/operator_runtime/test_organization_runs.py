@@ -90,13 +90,13 @@ class Session:
         self.name, self.address = "peer0", SimpleNamespace(endpoint=SimpleNamespace(address="peer0:7051"))
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"follow_governance", "forget", "refs"}:
+        if name in {"follow_governance", "forget", "refs", "outlines"}:
             return tuple
         raise AttributeError(name)
 
     @property
-    def all(self) -> Any:
-        return _Peers((self,))
+    def all(self) -> tuple[Session, ...]:
+        return (self,)
 
     async def fetch_channels(self) -> frozenset[str]:
         return frozenset({"ops-channel"})
@@ -121,15 +121,6 @@ class Session:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-class _Peers(tuple[Session, ...]):
-    """Own peers when they are iterated over, and the view's facts, of which there are none, when called."""
-
-    __slots__ = ()
-
-    def __call__(self) -> tuple[()]:
-        return ()
 
 
 class OneSession(Sessions):

@@ -1,0 +1,85 @@
+"""A proposal in outline: what counts, rivals and news need of it, when its whole content need not be kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import BaseModel
+
+from opssc_chaincode.model import ChaincodeContent, Charter, Facts
+from opssc_chaincode.tally import Tally, derive
+from opssc_operator.api.refs import ProposalRef
+
+MODEL_BYTES: Final = 512
+TEXT_BYTES: Final = 64
+"""What a model and a text take in memory beside their content, roughly."""
+
+Slot = tuple[str, str, int]
+"""Channel, chaincode name and sequence: what can be committed once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One proposal on the ledger; ``said`` changes with every vote, report and closing."""
+
+    ref: ProposalRef
+    slot: Slot | None
+    accepted: bool
+    ended: bool
+    awaits_own_vote: bool
+    deadline: datetime
+    skew: timedelta
+    undecided: bool
+    said: int
+
+    def open_at(self, now: datetime) -> bool:
+        """Whether votes still matter at ``now``."""
+        return self.undecided and now - self.deadline <= self.skew
+
+
+def outline_of(facts: Facts, own_msp_id: str) -> Outline:
+    """The outline of a proposal, as organization ``own_msp_id`` counts it."""
+    proposal = facts.proposal
+    # At its creation, so that what is said of it does not depend on when it is read.
+    tally = derive(facts, proposal.created_time)
+    said = [*(vote.tx_id for vote in facts.votes), *(report.tx_id for report in facts.reports)]
+    return Outline(
+        ref=ProposalRef(proposal.creator.msp_id, proposal.id),
+        slot=slot_of(proposal.content),
+        accepted=tally.accepted,
+        ended=ended(tally),
+        awaits_own_vote=own_msp_id in proposal.snapshot.members
+        and all(vote.msp_id != own_msp_id for vote in facts.votes),
+        deadline=proposal.deadline,
+        skew=proposal.snapshot.charter.max_clock_skew,
+        undecided=tally.open,
+        said=hash((tuple(said), None if facts.closing is None else facts.closing.tx_id)),
+    )
+
+
+def slot_of(content: ChaincodeContent | Charter) -> Slot | None:
+    """What a proposal would commit; None for other kinds."""
+    return (content.channel, content.name, content.sequence) if isinstance(content, ChaincodeContent) else None
+
+
+def ended(tally: Tally) -> bool:
+    """Whether a proposal is over: completed, rejected or closed."""
+    return tally.completed or (tally.final and not tally.accepted)
+
+
+def weigh(value: object) -> int:
+    """Roughly how many bytes of memory a document takes."""
+    match value:
+        case str():
+            return TEXT_BYTES + len(value)
+        case BaseModel():
+            return MODEL_BYTES + sum(weigh(part) for part in vars(value).values())
+        case Mapping():
+            return sum(weigh(name) + weigh(part) for name, part in value.items())
+        case tuple():
+            return sum(weigh(part) for part in value)
+        case _:
+            return TEXT_BYTES
