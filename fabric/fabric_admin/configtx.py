@@ -34,6 +34,16 @@ _SMART_BFT_FIELDS: Final = {
 Section = Mapping[str, Any]
 
 
+class _Loader(yaml.SafeLoader):
+    """Lets an anchor be defined anew, as YAML allows and the genesis tool's parser does."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
+            self.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+
 def read_profile(path: Path, profile: str, channel_id: str) -> Profile:
     """Return a profile of the file at ``path``, ready for ``genesis.build``.
 
@@ -56,7 +66,7 @@ def _load(path: Path) -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"Error reading configuration: {path} is larger than {MAX_FILE_BYTES} bytes")
     try:
-        document = yaml.safe_load(data)
+        document = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise ConfigError(f"Error reading configuration: {path}: {exc}") from exc
     try:

@@ -273,7 +273,8 @@ def _compile_group(group: configtx_pb2.ConfigGroup, path: str) -> dict[str, Poli
         except PolicySyntaxError as exc:
             if re.match(rf"policy {re.escape(name)} at path", str(exc)):
                 raise
-            raise PolicySyntaxError(f"policy {name} at path {path} did not compile: {exc}") from exc
+            what = "implicit policy" if kind == policies_pb2.Policy.IMPLICIT_META else "policy"
+            raise PolicySyntaxError(f"{what} {name} at path {path} did not compile: {exc}") from exc
     for child, policies in children.items():
         found |= {f"{child}/{name}": policy for name, policy in policies.items()}
     return found

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from conformance.changing import ChangingChannel
+from conformance.changing import ChangingChannel, set_batch_timeout
 from conformance.consortium import eventually
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,8 @@ from fabric_devnet.spec import BackendName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from fabric_protos.common import common_pb2
 
     from fabric_admin.channelconfig import ChannelConfig
     from fabric_devnet.network import Network
@@ -45,11 +48,17 @@ def _world(channel: ChangingChannel, config: ChannelConfig) -> World:
     return World(config, signers, (members[0].client, members[1].admin, channel.network.orderer_admin))
 
 
+@pytest.fixture(scope="module")
+def outcomes(backend: BackendName) -> Counter[str]:
+    """How often each thing happened; `accepted`, or the stage that refused."""
+    return Counter()
+
+
 @pytest.mark.timeout(SECONDS)
 @drawn_updates
 @given(st.data())
 async def test_the_orderer_decides_as_forecast(
-    channel: ChangingChannel, backend: BackendName, data: st.DataObject
+    channel: ChangingChannel, backend: BackendName, outcomes: Counter[str], data: st.DataObject
 ) -> None:
     config = await channel.config()
     drawn = data.draw(config_updates(_world(channel, config)))
@@ -57,6 +66,7 @@ async def test_the_orderer_decides_as_forecast(
 
     refusal = await _answer(channel, drawn.envelope)
 
+    outcomes["accepted" if forecast.refusal is None else forecast.refusal.stage] += 1
     assert forecast.accepted == (refusal is None), refusal or forecast.refusal
     if refusal is None:
         assert forecast.config is not None
@@ -68,9 +78,9 @@ async def test_the_orderer_decides_as_forecast(
         assert str(forecast.refusal) == refusal.info
 
 
-async def _answer(channel: ChangingChannel, envelope: object) -> OrdererRefused | None:
+async def _answer(channel: ChangingChannel, envelope: common_pb2.Envelope) -> OrdererRefused | None:
     try:
-        await Orderer(channel.connection, channel.network.orderer_admin).broadcast(envelope)  # type: ignore[arg-type]
+        await Orderer(channel.connection, channel.network.orderer_admin).broadcast(envelope)
     except OrdererRefused as exc:
         return exc
     return None
@@ -84,11 +94,17 @@ async def _next(channel: ChangingChannel, before: ChannelConfig) -> ChannelConfi
     return await channel.config()
 
 
+async def test_the_drawn_updates_were_of_every_kind(outcomes: Counter[str]) -> None:
+    assert outcomes.total() >= UPDATES
+    assert outcomes["accepted"] >= UPDATES // 20
+    assert {"authorize", "new_config", "compatible", "consensus_metadata"} <= outcomes.keys()
+
+
 async def test_the_whole_answer_is_forecast_when_the_sender_may_not_submit(channel: ChangingChannel) -> None:
     config = await channel.config()
-    peerless = channel.network.organizations["Org2MSP"].client
-    update = await channel.update(lambda root: root.policies.pop("Readers"))
-    envelope = channel.envelope(update, [], peerless)
+    client = channel.network.organizations["Org2MSP"].client
+    update = await channel.update(set_batch_timeout("7s"))
+    envelope = channel.envelope(update, [], client)
     envelope.signature = envelope.signature[:-1] + bytes([envelope.signature[-1] ^ 1])
 
     with pytest.raises(ConfigUpdateRefused) as forecast:
