@@ -93,6 +93,10 @@ def resolve_sequence(spec: ChaincodeProposalSpec, committed: Definition | None) 
 
 
 def resolve_deadline(spec: ChaincodeProposalSpec, now: datetime) -> datetime:
-    """When voting ends, in whole seconds."""
+    """When voting ends, in whole seconds; raises ContentError for a period longer than the charter's."""
+    longest = timedelta(seconds=DEFAULT_CHARTER.voting_period.max)
     period = spec.voting_period or timedelta(seconds=DEFAULT_CHARTER.voting_period.default)
+    if period > longest:
+        hours = int(longest.total_seconds()) // 3600
+        raise ContentError(f"votingPeriod: the charter allows {hours}h at most; shorten it")
     return (now + period).replace(microsecond=0)

@@ -110,12 +110,19 @@ def test_only_the_next_sequence_is_proposed(wanted: int | None, committed: int |
             Reason.UNSUPPORTED_BY_THIS_VERSION,
             id="inexpressible-rule",
         ),
+        pytest.param(
+            {"given_spec": spec(votingPeriod="2161h")}, Reason.INVALID_SPEC, id="longer-than-the-charter-allows"
+        ),
     ],
 )
 def test_what_cannot_be_proposed_says_why(changes: dict[str, Any], reason: Reason) -> None:
-    plan = plan_proposal(planning(spec(), **changes))
+    plan = plan_proposal(planning(**{"given_spec": spec(), **changes}))
     assert isinstance(plan, Verdict)
     assert plan.reason is reason
+
+
+def test_the_longest_voting_period_of_the_charter_is_proposed() -> None:
+    assert isinstance(plan_proposal(planning(spec(votingPeriod="2160h"))), Plan)
 
 
 def test_a_label_that_does_not_bind_the_code_is_refused_with_the_right_one() -> None:
