@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from component.rawchaincode import RawChaincode, Transaction, ok, serve
+from conformance.consortium import eventually
 
 from fabric_admin.definition import Definition
+from fabric_admin.errors import GatewayError
 from fabric_admin.package import build_ccaas
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from fabric_admin.gateway import Submitted
 
     Script = Callable[[str, Transaction], Awaitable[proposal_response_pb2.Response]]
+
+
+_NOT_YET = ("FAILED_PRECONDITION", "UNAVAILABLE")
 
 
 class RawDeployment:
@@ -44,6 +49,8 @@ class RawDeployment:
         try:
             for member in consortium.members:
                 await deployment.start_server(member.msp_id)
+            await eventually(deployment.usable)
+            deployment.calls.clear()
             yield deployment
         finally:
             for member in consortium.members:
@@ -53,8 +60,20 @@ class RawDeployment:
         package = build_ccaas(self.name, f"{{{{.chaincode_host}}}}:{self._port}")
         self.package_id = await self.consortium.install(package)
         await self.consortium.approve(definition, self.package_id)
+        await self.consortium.approvals_seen(definition, {member.msp_id for member in self.consortium.members})
         await self.consortium.first.lifecycle.commit(self.consortium.channel, definition)
         await self.consortium.committed_everywhere(self.name, definition.sequence)
+
+    async def usable(self) -> bool:
+        """Tell whether every member's gateway knows who runs the chaincode by now; peers tell each other in time."""
+        for member in self.consortium.members:
+            names = [each.msp_id for each in self.consortium.members]
+            try:
+                await member.client.endorse(self.consortium.channel, self.name, [], endorsing_organizations=names)
+            except GatewayError as exc:
+                if exc.code in _NOT_YET:
+                    return False
+        return True
 
     async def start_server(self, msp_id: str, package_id: str = "") -> RawChaincode:
         async def handle(transaction: Transaction) -> proposal_response_pb2.Response:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from component.rawdeployment import RawDeployment
 from conformance.consortium import Consortium
 
 from fabric_devnet.network import Network
@@ -45,6 +46,13 @@ async def consortium(network: Network) -> AsyncIterator[Consortium]:
     """Every organization's administrator and client, connected to their own peer."""
     async with AsyncExitStack() as stack:
         yield await Consortium.connect(network, "mychannel", stack)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def raw(consortium: Consortium) -> AsyncIterator[RawDeployment]:
+    """A chaincode of its own, deployed by everybody, that does what the test tells it to."""
+    async with RawDeployment.start(consortium, f"raw{next(_numbers)}") as deployment:
+        yield deployment
 
 
 @pytest.fixture

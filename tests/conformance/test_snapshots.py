@@ -58,7 +58,11 @@ async def test_snapshots_are_asked_for_once_and_can_be_withdrawn(channel: Changi
         # When one is taken of the last block, and one is asked for of a later block
         await snapshots.generate(name)
         await snapshots.generate(name, 7)
-        assert await snapshots.pending(name) == (7,)
+
+        async def only_later() -> bool:
+            return await snapshots.pending(name) == (7,)
+
+        await eventually(only_later)
 
         # Then the files lie where the peer keeps them
         directory = peer.node.data_directory / "snapshots" / "completed" / name / "2"

@@ -1,4 +1,4 @@
-"""What a peer of the embedded network does with a chaincode server, message by message."""
+"""What a peer does with a chaincode server, message by message."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ async def test_rich_queries_are_refused_as_on_leveldb(raw: RawDeployment) -> Non
     )
 
 
-async def test_private_values_stay_with_the_members_of_their_collection(embedded: Consortium) -> None:
+async def test_private_values_stay_with_the_members_of_their_collection(consortium: Consortium) -> None:
     collections = collection_package(
         [
             CollectionConfig(
@@ -195,7 +195,7 @@ async def test_private_values_stay_with_the_members_of_their_collection(embedded
             return ok(await transaction.ask(Kind.GET_PRIVATE_DATA_HASH, shim.GetState(key="k", collection=collection)))
         return ok(await get(transaction, "k", collection))
 
-    async with RawDeployment.start(embedded, "private", collections=collections) as raw:
+    async with RawDeployment.start(consortium, "private", collections=collections) as raw:
         raw.script = script
         await raw.submit("put", "c1", endorsing=("Org1MSP", "Org2MSP"))
 
@@ -236,8 +236,8 @@ async def test_a_key_with_its_own_policy_needs_that_policy_alone(raw: RawDeploym
     assert failed.value.code == "ENDORSEMENT_POLICY_FAILURE"
 
 
-async def test_chaincodes_call_each_other_in_one_transaction(embedded: Consortium, raw: RawDeployment) -> None:
-    async with RawDeployment.start(embedded, f"{raw.name}-other") as other:
+async def test_chaincodes_call_each_other_in_one_transaction(consortium: Consortium, raw: RawDeployment) -> None:
+    async with RawDeployment.start(consortium, f"{raw.name}-other") as other:
         other.script = write_everything
 
         async def call(_msp_id: str, transaction: Transaction) -> proposal_response_pb2.Response:
@@ -385,8 +385,8 @@ async def test_fifty_transactions_share_one_stream(raw: RawDeployment) -> None:
     assert answers == [str(number).encode() for number in range(50)]
 
 
-async def test_a_definition_that_requires_initialization_is_initialized_first_and_once(embedded: Consortium) -> None:
-    async with RawDeployment.start(embedded, "needsinit", init_required=True) as raw:
+async def test_a_definition_that_requires_initialization_is_initialized_first_and_once(consortium: Consortium) -> None:
+    async with RawDeployment.start(consortium, "needsinit", init_required=True) as raw:
         with pytest.raises(GatewayError) as early:
             await raw.evaluate()
         await raw.submit(is_init=True)
