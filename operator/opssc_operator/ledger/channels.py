@@ -6,6 +6,8 @@ for again after ``forget``.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import Final
 
 from fabric_protos.common import common_pb2
@@ -47,7 +49,8 @@ class ChannelReader:
 
     def __init__(self, peers: OwnPeers) -> None:
         self._peers = peers
-        self._current: dict[str, ChannelView] = {}
+        self._current: dict[str, tuple[ChannelView, float]] = {}
+        """By channel: the configuration in force and when it was asked for (loop time)."""
         self._numbered: dict[tuple[str, int], ChannelView] = {}
 
     def forget(self, channel: str | None = None) -> None:
@@ -57,14 +60,18 @@ class ChannelReader:
         else:
             self._current.pop(channel, None)
 
-    async def current(self, channel: str) -> ChannelView:
-        """The configuration in force on the own peer; raises TransientError or TerminalError."""
-        known = self._current.get(channel)
-        if known is None:
+    async def current(self, channel: str, *, max_age_seconds: float = math.inf) -> ChannelView:
+        """The configuration in force on the own peer; raises TransientError or TerminalError.
+
+        Config blocks of channels that are followed are noticed at once; others may be ``max_age_seconds`` old.
+        """
+        now = asyncio.get_running_loop().time()
+        known, read_at = self._current.get(channel, (None, -math.inf))
+        if known is None or now - read_at >= max_age_seconds:
             peer = await self._peers.on(channel)
             with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
                 known = decode_config_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
-            self._current[channel] = known
+            self._current[channel] = known, now
             self._keep(known)
         return known
 

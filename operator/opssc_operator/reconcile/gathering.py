@@ -32,6 +32,8 @@ from opssc_operator.reconcile.store import ObjectStore
 
 MIRROR_LIMIT: Final = 50
 """Open proposals of one creator that are mirrored at most."""
+STALENESS_SECONDS: Final = 5.0
+"""How old the configuration may be by which open proposals are judged; one reading serves all of a channel."""
 ENDED: Final = frozenset({Phase.COMMITTED, Phase.SUPERSEDED, Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED})
 
 
@@ -114,7 +116,8 @@ class Gatherer:
         if verified.reason is Reason.CHANNEL_NOT_FOUND:
             return observed
         if tally.open:
-            current = await session.reader.current(proposal.snapshot.channel)
+            channel = proposal.snapshot.channel
+            current = await session.reader.current(channel, max_age_seconds=STALENESS_SECONDS)
             return replace(observed, stale=is_stale(proposal.snapshot, current))
         if not tally.accepted or not verified.holds or not isinstance(proposal.content, ChaincodeContent):
             return observed
@@ -176,7 +179,8 @@ async def _plan(
 ) -> Plan | Verdict:
     channel = manifest.spec.channel
     view, committed = await asyncio.gather(
-        session.reader.current(channel), session.deployments.fetch_committed(channel, manifest.spec.chaincode.name)
+        session.reader.current(channel, max_age_seconds=0.0),
+        session.deployments.fetch_committed(channel, manifest.spec.chaincode.name),
     )
     definition = None if committed is None else committed.definition
     return plan_proposal(PlanningObserved(session.msp_id, ref.id, manifest.spec, view, definition, now))

@@ -1,0 +1,64 @@
+"""Channel configurations: how old they may be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from unit.fabric.test_channelconfig import PROFILE
+
+from fabric_admin import genesis
+from fabric_admin.errors import ChaincodeError
+from fabric_admin.system import ChainInfo
+from opssc_operator.ledger.channels import ChannelReader
+
+if TYPE_CHECKING:
+    from fabric_protos.common import common_pb2
+
+    from opssc_operator.ledger.peers import OwnPeers
+
+
+class Peer:
+    """An own peer whose channel's config is that of the genesis block; `height` blocks long, but none is kept."""
+
+    def __init__(self) -> None:
+        self.system, self.reads, self.height = self, 0, 1
+
+    async def on(self, channel: str) -> Peer:
+        del channel
+        return self
+
+    async def config_block(self, channel: str, *, timeout_seconds: float) -> common_pb2.Block:
+        del channel, timeout_seconds
+        self.reads += 1
+        return genesis.build(PROFILE)
+
+    async def block_by_number(self, channel: str, number: int, *, timeout_seconds: float) -> common_pb2.Block:
+        del channel, timeout_seconds
+        raise ChaincodeError(500, f"Failed to get block number {number}")
+
+    async def chain_info(self, channel: str, *, timeout_seconds: float) -> ChainInfo:
+        del channel, timeout_seconds
+        return ChainInfo(self.height, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("max_age_seconds", "reads"),
+    [
+        pytest.param(0.0, 3, id="to-plan-by"),
+        pytest.param(60.0, 1, id="to-judge-by"),
+    ],
+)
+async def test_a_configuration_is_read_again_when_it_is_older_than_allowed(max_age_seconds: float, reads: int) -> None:
+    # Given
+    peer = Peer()
+    reader = ChannelReader(cast("OwnPeers", peer))
+
+    # When
+    for _ in range(3):
+        await reader.current(PROFILE.channel_id, max_age_seconds=max_age_seconds)
+
+    # Then
+    assert peer.reads == reads
+    await reader.current(PROFILE.channel_id)
+    assert peer.reads == reads

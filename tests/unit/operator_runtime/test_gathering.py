@@ -1,0 +1,85 @@
+"""What is observed about one proposal: how fresh it has to be."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+from unit.chaincode import strategies as ledger
+from unit.operator_domain.test_content import CHANNEL, manifest, planned, spec
+
+from fabric_admin.rule import NOutOf
+from opssc_chaincode.model import Facts, ProposalDocument
+from opssc_operator.api.group import Kind
+from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.planning import Plan
+from opssc_operator.reconcile.gathering import Gatherer
+from opssc_operator.reconcile.store import ObjectStore
+
+if TYPE_CHECKING:
+    from opssc_operator.domain.channel import ChannelView
+    from opssc_operator.ledger.session import OrganizationSession
+
+    from .conftest import Manifests
+
+NEWER = replace(CHANNEL, config_block=9, members=("Org1MSP", "Org2MSP"), rule=NOutOf(1, ("Org1MSP", "Org2MSP")))
+
+
+class Session:
+    """An organization whose channel moved on since it was looked at a minute ago."""
+
+    msp_id = "Org1MSP"
+    settings = SimpleNamespace(namespace="org1")
+
+    def __init__(self, facts: Facts | None) -> None:
+        self.facts = facts
+        self.view = self.reader = self.deployments = self
+        self.positions: dict[str, Any] = {}
+
+    async def get(self, ref: ProposalRef) -> Facts | None:
+        del ref
+        return self.facts
+
+    async def current(self, channel: str, *, max_age_seconds: float = math.inf) -> ChannelView:
+        del channel
+        return CHANNEL if max_age_seconds > 60.0 else NEWER
+
+    async def at(self, channel: str, number: int) -> ChannelView:
+        del channel, number
+        return CHANNEL
+
+    async def fetch_committed(self, channel: str, name: str) -> None:
+        """Nothing is committed."""
+
+
+async def gather(manifests: Manifests, facts: Facts | None) -> Any:
+    store = ObjectStore()
+    store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("asset-1", manifest()))
+    organization = FabricOrganization.model_validate(manifests.organization())
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    session = cast("OrganizationSession", Session(facts))
+    return await Gatherer(store).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
+
+
+async def test_a_proposal_pins_the_configuration_in_force_when_it_is_proposed(manifests: Manifests) -> None:
+    observed = await gather(manifests, None)
+    assert isinstance(observed.plan, Plan)
+    assert ProposalDocument.parse(observed.plan.document).snapshot.config_block == NEWER.config_block
+
+
+async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifests: Manifests) -> None:
+    # Given
+    open_for_years = ledger.proposal(
+        ProposalDocument.parse(planned(spec()).document).model_copy(
+            update={"deadline": ledger.NOW.replace(year=ledger.NOW.year + 70)}
+        )
+    )
+
+    # When
+    observed = await gather(manifests, Facts(proposal=open_for_years))
+
+    # Then
+    assert observed.stale
