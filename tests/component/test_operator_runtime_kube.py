@@ -84,7 +84,7 @@ async def test_a_mirror_is_created_updated_and_deleted(client: KubeClient, kuber
 
     assert created is not None
     assert updated is not None
-    assert (created.uid, updated.mirrored) == (updated.uid, True)
+    assert (created.uid, updated.labels) == (updated.uid, {"opssc.dev/origin": "mirrored"})
     listing = await client.list_uids(PROPOSAL, NAMESPACE)
     assert listing is not None
     assert listing.uids["mirror"] == created.uid

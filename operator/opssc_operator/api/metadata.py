@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from opssc_operator.api.fields import ApiModel, manifest_name
-from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL
+from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, Kind
 
 
 class _ServerModel(ApiModel):
@@ -42,13 +42,18 @@ class ObjectMeta(_ServerModel):
 
     @property
     def mirrored(self) -> bool:
-        """Whether the operator created the object from the ledger."""
-        return self.labels.get(ORIGIN_LABEL) == MIRRORED
+        """Whether the operator created the object from the ledger: people set labels, and seldom such an owner."""
+        labelled = self.labels.get(ORIGIN_LABEL) == MIRRORED
+        return labelled and any(_is_organization(owner) for owner in self.owner_references)
 
     @property
     def deleting(self) -> bool:
         """Whether deletion has been asked for."""
         return self.deletion_timestamp is not None
+
+
+def _is_organization(owner: OwnerReference) -> bool:
+    return owner.api_version == API_VERSION and owner.kind == Kind.FABRIC_ORGANIZATION
 
 
 class ApiObject(ApiModel):

@@ -275,7 +275,7 @@ async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -
 
     read = ChaincodeProposal.model_validate(await api.read("ccp", mirror_name(ref)))
     assert read.metadata.name == f"{'b' * 63}.org2msp"
-    assert read.origin("Org1MSP") is Origin.MIRRORED
+    assert read.metadata.labels[ORIGIN_LABEL] == MIRRORED
     assert read.ref("Org1MSP") == ref
 
 

@@ -47,6 +47,9 @@ def test_attributes_have_the_names_of_kubernetes_in_manifests(attribute: str, na
     assert manifest_name(attribute) == name
 
 
+OWNER = {"apiVersion": "opssc.dev/v1alpha1", "kind": "FabricOrganization", "name": "org1", "uid": "1"}
+
+
 @pytest.mark.parametrize(
     ("spec", "creator", "ref", "origin"),
     [
@@ -56,12 +59,32 @@ def test_attributes_have_the_names_of_kubernetes_in_manifests(attribute: str, na
         ({"creator": "Org2MSP"}, {}, "Org2MSP/asset-1", Origin.OBSERVED),
         (
             {"creator": "Org2MSP", "proposalID": "asset-1"},
-            {"labels": {"opssc.dev/origin": "mirrored"}},
+            {"labels": {"opssc.dev/origin": "mirrored"}, "ownerReferences": [OWNER]},
             "Org2MSP/asset-1",
             Origin.MIRRORED,
         ),
+        (
+            {"creator": "Org2MSP", "proposalID": "asset-1"},
+            {"labels": {"opssc.dev/origin": "mirrored"}},
+            "Org2MSP/asset-1",
+            Origin.OBSERVED,
+        ),
+        (
+            {"creator": "Org2MSP", "proposalID": "asset-1"},
+            {"labels": {"opssc.dev/origin": "mirrored"}, "ownerReferences": [OWNER | {"kind": "Application"}]},
+            "Org2MSP/asset-1",
+            Origin.OBSERVED,
+        ),
     ],
-    ids=["bare", "with an id", "with the own creator", "of another", "mirror"],
+    ids=[
+        "bare",
+        "with an id",
+        "with the own creator",
+        "of another",
+        "mirror",
+        "labelled by a person",
+        "owned by others",
+    ],
 )
 def test_a_manifest_says_which_proposal_it_is_about_and_where_it_comes_from(
     spec: dict[str, object], creator: dict[str, Any], ref: str, origin: Origin
