@@ -7,6 +7,8 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from fabric_admin.errors import FabricError, IdentityError
 from fabric_admin.transport import Endpoint
 from opssc_operator.api.conditions import ConditionType, Reason
@@ -247,7 +249,7 @@ class OrganizationReconciler:
             observed_generation=organization.metadata.generation,
             peers=tuple(_peer_status(peer) for peer in look.peer_looks),
             identities=look.identities,
-            governance=look.governance_status,
+            governance=_found_or_standing(look.governance_status, organization),
         )
         await write_status(self._kube, Kind.FABRIC_ORGANIZATION, organization, status, verdicts)
 
@@ -255,6 +257,18 @@ class OrganizationReconciler:
         verdicts = {ConditionType.READY: verdict, ConditionType.STALLED: yes(verdict.reason, verdict.message)}
         status = FabricOrganizationStatus(observed_generation=known.metadata.generation)
         await write_status(self._kube, Kind.FABRIC_ORGANIZATION, known, status, verdicts)
+
+
+def _found_or_standing(found: GovernanceStatus | None, organization: FabricOrganization) -> GovernanceStatus | None:
+    """What was found, or what was said last of the same spec: a look that fails takes back no block and no version."""
+    if found is not None and found != GovernanceStatus():
+        return found
+    if organization.status.get("observedGeneration") != organization.metadata.generation:
+        return found
+    try:
+        return GovernanceStatus.model_validate(organization.status.get("governance") or {})
+    except ValidationError:
+        return found
 
 
 async def _look_at_peers(session: OrganizationSession) -> tuple[PeerLook, ...]:

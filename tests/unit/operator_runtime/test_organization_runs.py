@@ -174,6 +174,34 @@ async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_fai
 
 
 @pytest.mark.parametrize(
+    ("generation", "block"),
+    [
+        pytest.param(1, 7, id="same-spec"),
+        pytest.param(2, None, id="another-spec"),
+    ],
+)
+async def test_a_look_that_fails_takes_back_nothing_that_was_said_of_the_same_spec(
+    generation: int, block: int | None, manifests: Manifests
+) -> None:
+    # Given
+    store, cluster, queue, session = ObjectStore(), OpenCluster(), WorkQueue(), Session()
+    session.failure = TransientError("no answer in time")
+    body = manifests.organization(generation=generation)
+    body["spec"]["peers"]["explicit"][0]["tlsCA"] = {"pem": AUTHORITY.certificate_pem.decode()}
+    body["status"] = {"observedGeneration": 1, "governance": {"block": 7, "contractVersion": "1.0"}}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    sessions = OneSession(store, queue, session)
+
+    # When
+    await OrganizationReconciler(cast("KubeClient", cluster), store, sessions).reconcile(
+        organization_key("org1", "org1")
+    )
+
+    # Then
+    assert (cluster.written[-1].get("governance") or {}).get("block") == block
+
+
+@pytest.mark.parametrize(
     ("before", "now", "gained"),
     [
         pytest.param((ONE,), (ONE,), False, id="same"),
