@@ -41,6 +41,13 @@ class NoConfiguration:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class BlockNotKept:
+    """The own peer's chain is longer than block ``number``, which it does not have: it joined by a snapshot."""
+
+    number: int
+
+
 def to_document(rule: NOutOf) -> Rule:
     """The same rule in the contract's form."""
     return Rule(n=rule.n, of=tuple(part if isinstance(part, str) else to_document(part) for part in rule.of))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Snapshot
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.channel import ChannelView, NoConfiguration
+from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.content import ContentError, build_definition, build_package, hash_definition
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 
-def verify_proposal(proposal: Proposal, pinned: ChannelView | NoConfiguration | None) -> Verdict:
+def verify_proposal(proposal: Proposal, pinned: ChannelView | NoConfiguration | BlockNotKept | None) -> Verdict:
     """Judge a proposal; ``pinned`` is the block the snapshot names, if the own peer has it."""
     content = proposal.content
     if not isinstance(content, ChaincodeContent):
@@ -23,6 +23,12 @@ def verify_proposal(proposal: Proposal, pinned: ChannelView | NoConfiguration | 
     if pinned is None:
         number = proposal.snapshot.config_block
         message = f"the own peer does not show config block {number} of channel {content.channel} yet"
+        return unknown(Reason.AWAITING_VERIFICATION, message)
+    if isinstance(pinned, BlockNotKept):
+        message = (
+            f"the own peer joined channel {content.channel} by a snapshot and has no block {pinned.number}; "
+            "list a peer that has it first"
+        )
         return unknown(Reason.AWAITING_VERIFICATION, message)
     if isinstance(pinned, NoConfiguration):
         message = f"block {pinned.number} of channel {content.channel} is no config block; disagree"

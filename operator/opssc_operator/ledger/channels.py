@@ -16,7 +16,7 @@ from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import BlockError, ChaincodeError, ConfigError
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.channel import ChannelView, NoConfiguration
+from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import translated
 
@@ -81,8 +81,8 @@ class ChannelReader:
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             return ChannelConfig.from_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
 
-    async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | None:
-        """The configuration in block ``number``; None while the own peer does not have that block."""
+    async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | BlockNotKept | None:
+        """The configuration in block ``number``; None while the own peer's chain is not that long."""
         known = self._numbered.get((channel, number))
         if known is not None:
             return known
@@ -91,7 +91,8 @@ class ChannelReader:
             try:
                 block = await peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
             except ChaincodeError:
-                return None
+                info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
+                return BlockNotKept(number) if info.height > number else None
             try:
                 known = decode_config_block(block)
             except (BlockError, ConfigError):

@@ -15,7 +15,7 @@ from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import Connection, ProposalDocument, ccaas_label
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ChaincodeProposalSpec
-from opssc_operator.domain.channel import ChannelView, NoConfiguration, from_document, to_document
+from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration, from_document, to_document
 from opssc_operator.domain.content import ContentError, build_content, conflicting_fields, to_spec
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.verdict import Verdict
@@ -250,3 +250,12 @@ def test_a_manifest_that_says_no_collections_contradicts_a_proposal_that_has_som
     # Then
     assert conflicting_fields(spec(), content) == ()
     assert conflicting_fields(spec(collections=[]), content) == ("collections",)
+
+
+def test_a_peer_without_the_pinned_block_is_named_as_what_verification_waits_for() -> None:
+    # When
+    verdict = verify_proposal(ledger.proposal(), BlockNotKept(3))
+
+    # Then
+    assert (verdict.status, verdict.reason) == ("Unknown", Reason.AWAITING_VERIFICATION)
+    assert "joined channel mychannel by a snapshot and has no block 3" in verdict.message

@@ -10,6 +10,7 @@ from unit.fabric.test_channelconfig import PROFILE
 from fabric_admin import genesis
 from fabric_admin.errors import ChaincodeError
 from fabric_admin.system import ChainInfo
+from opssc_operator.domain.channel import BlockNotKept
 from opssc_operator.ledger.channels import ChannelReader
 
 if TYPE_CHECKING:
@@ -62,3 +63,18 @@ async def test_a_configuration_is_read_again_when_it_is_older_than_allowed(max_a
     assert peer.reads == reads
     await reader.current(PROFILE.channel_id)
     assert peer.reads == reads
+
+
+@pytest.mark.parametrize(
+    ("height", "found"),
+    [
+        pytest.param(3, None, id="the-chain-is-shorter"),
+        pytest.param(4, BlockNotKept(3), id="joined-by-a-snapshot"),
+    ],
+)
+async def test_a_block_that_will_never_come_is_told_from_one_that_is_late(
+    height: int, found: BlockNotKept | None
+) -> None:
+    peer = Peer()
+    peer.height = height
+    assert await ChannelReader(cast("OwnPeers", peer)).at(PROFILE.channel_id, 3) == found
