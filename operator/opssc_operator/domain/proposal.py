@@ -44,6 +44,9 @@ VERIFY_AGAIN_SECONDS: Final = {Reason.AWAITING_VERIFICATION: 5.0, Reason.CHANNEL
 """How soon to look again for what the own peer does not show yet; no event tells that it does."""
 
 
+INIT_NOTE: Final = "; it asks for an Init call, which no operator of this version makes: invoke it with --isInit"
+
+
 @dataclass(frozen=True, slots=True)
 class ManifestState:
     """The object in this namespace that stands for the proposal, and in which fields it contradicts the ledger."""
@@ -402,7 +405,10 @@ def _judge_ready(observed: ProposalObserved, deployment: DeploymentDecision, asi
     if aside is not None:
         chain = (deployment.commit_ready, committed)
     failing = next((verdict for verdict in chain if not verdict.holds), None)
-    return yes(Reason.READY, committed.message) if failing is None else no(failing.reason, failing.message)
+    if failing is not None:
+        return no(failing.reason, failing.message)
+    note = INIT_NOTE if observed.target is not None and observed.target.definition.init_required else ""
+    return yes(Reason.READY, committed.message + note)
 
 
 def _judge_manifest(observed: ProposalObserved, stage: _Stage) -> _Stage:

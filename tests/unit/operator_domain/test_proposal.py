@@ -287,6 +287,21 @@ def test_once_committed_a_proposal_stays_ready_when_another_replaces_it() -> Non
     assert decision.phase is Phase.SUPERSEDED
 
 
+@pytest.mark.parametrize("init_required", [pytest.param(True, id="init"), pytest.param(False, id="no-init")])
+def test_who_reads_ready_also_reads_that_the_init_call_is_left_to_people(init_required: bool) -> None:
+    # Given
+    definition = replace(DEFINITION, init_required=init_required)
+    done = replace(DONE, committed=Committed(definition, {}), approval=Approval(definition, "basic:00"))
+
+    # When
+    target = replace(TARGET, definition=definition)
+    ready = decide_proposal(observed(ACCEPTED, target=target, deployment=done)).conditions[ConditionType.READY]
+
+    # Then
+    assert ready.holds
+    assert ("Init call" in ready.message) is init_required
+
+
 @pytest.mark.parametrize("suspended", [pytest.param(False, id="acting"), pytest.param(True, id="suspended")])
 def test_history_that_cannot_be_proved_neither_asks_for_a_person_nor_waits(suspended: bool) -> None:
     # Given
