@@ -14,6 +14,7 @@ from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from fabric_protos.peer import configuration_pb2 as peer_configuration_pb2
 
+from fabric_admin.channelconfig import assemble
 from fabric_admin.clock import new_moment
 from fabric_admin.deliver import Deliver
 from fabric_admin.endorser import Endorser
@@ -214,6 +215,22 @@ async def test_an_update_that_changes_nothing_is_refused(quiet: ChangingChannel)
     assert await quiet.refusal(update.SerializeToString(), ORG1) == Refused(
         "BAD_REQUEST",
         "error authorizing update: error validating DeltaSet: delta set was empty -- update would have no effect",
+    )
+
+
+async def test_signatures_are_read_before_it_is_noticed_that_nothing_changes(quiet: ChangingChannel) -> None:
+    update = configtx_pb2.ConfigUpdate(channel_id=quiet.name)
+    broken = configtx_pb2.ConfigSignature(signature_header=b"\xff", signature=b"x")
+    admin = quiet.admin(ORG1)
+    envelope = assemble(quiet.name, update, [broken], submitter=admin, moment=new_moment())
+
+    with pytest.raises(OrdererRefused) as refused:
+        await Orderer(quiet.connection, admin).broadcast(envelope)
+
+    text = refused.value.info.replace("\u00a0", " ")
+    assert text == (
+        f"error applying config update to existing channel '{quiet.name}': "
+        "error authorizing update: proto: cannot parse invalid wire-format data"
     )
 
 

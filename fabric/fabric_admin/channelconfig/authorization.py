@@ -34,7 +34,7 @@ class Changes:
     standing: Mapping[str, Element]
     """Every element of the current config by key."""
     delta: tuple[Element, ...]
-    """What the update sets, in order of key; never empty."""
+    """What the update sets, in order of key."""
 
     def apply(self) -> configtx_pb2.ConfigGroup:
         """Return the config tree with the changes laid over it."""
@@ -63,8 +63,9 @@ def update_envelope(envelope: common_pb2.Envelope) -> configtx_pb2.ConfigUpdateE
 
 def authorize(config: ChannelConfig, signed_update: configtx_pb2.ConfigUpdateEnvelope) -> configtx_pb2.Config:
     """Return the config that results, its sequence one higher; raises ConfigUpdateRefused."""
-    changes = find_changes(config, read_update(signed_update.config_update))
+    changes = compare(config, read_update(signed_update.config_update))
     signers = valid_signers(config, signed_update)
+    require_delta(changes)
     for element in changes.delta:
         check_change(config, changes.standing, element, signers)
     return configtx_pb2.Config(sequence=config.sequence + 1, channel_group=changes.apply())
@@ -79,7 +80,14 @@ def read_update(data: bytes) -> configtx_pb2.ConfigUpdate:
 
 
 def find_changes(config: ChannelConfig, update: configtx_pb2.ConfigUpdate) -> Changes:
-    """Return what an update changes; raises ConfigUpdateRefused when its read set is not the standing config."""
+    """Return what an update changes; raises ConfigUpdateRefused when it is nothing, or does not fit the config."""
+    changes = compare(config, update)
+    require_delta(changes)
+    return changes
+
+
+def compare(config: ChannelConfig, update: configtx_pb2.ConfigUpdate) -> Changes:
+    """Return what an update sets; raises ConfigUpdateRefused when its read set is not the standing config."""
     if update.channel_id != config.channel_id:
         raise refused(
             f"ConfigUpdate for channel '{update.channel_id}' but envelope for channel '{config.channel_id}'",
@@ -95,13 +103,17 @@ def find_changes(config: ChannelConfig, update: configtx_pb2.ConfigUpdate) -> Ch
         for key, element in sorted(written.items())
         if key not in read or read[key].item.version != element.item.version
     ]
-    if not delta:
+    return Changes(standing, tuple(delta))
+
+
+def require_delta(changes: Changes) -> None:
+    """Refuse an update without effect; raises ConfigUpdateRefused. Fabric reads the signatures before."""
+    if not changes.delta:
         raise refused(
             "error validating DeltaSet: delta set was empty -- update would have no effect",
             element="/Channel",
             remedy="the write set must raise the version of what it changes",
         )
-    return Changes(standing, tuple(delta))
 
 
 def valid_signers(config: ChannelConfig, signed_update: configtx_pb2.ConfigUpdateEnvelope) -> tuple[Identity, ...]:

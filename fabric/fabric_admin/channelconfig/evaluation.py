@@ -59,8 +59,9 @@ def evaluate(
     not the standing config, nothing changed, an unreadable signature header.
     """
     data = update_bytes(config_update)
-    changes = authorization.find_changes(config, authorization.read_update(data))
+    changes = authorization.compare(config, authorization.read_update(data))
     signers = valid_identities(authorization.signed_data(data, signatures), config.msp_manager)
+    authorization.require_delta(changes)
     return tuple(_judge(config, changes, element, signers) for element in changes.delta)
 
 
