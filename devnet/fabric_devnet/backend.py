@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from fabric_devnet.faults import FaultTable
-    from fabric_devnet.plan import OrdererNode, PeerNode
+    from fabric_devnet.plan import NetworkPlan, OrdererNode, PeerNode
+    from fabric_devnet.release import Release
 
 
 class Backend(Protocol):
@@ -16,6 +17,15 @@ class Backend(Protocol):
     connections and raises NodeFailed with the reason otherwise; a restarted node keeps its ledgers. `stop_*` returns
     once the node's ports are closed and does nothing when it is not running.
     """
+
+    def __init__(self, plan: NetworkPlan) -> None:
+        """Prepare to play the plan's nodes; raises BackendUnavailable."""
+        ...
+
+    @classmethod
+    def read_release(cls) -> Release:
+        """Say which release of Fabric the nodes are; raises BackendUnavailable."""
+        ...
 
     @property
     def faults(self) -> FaultTable:

@@ -13,6 +13,7 @@ def describe_network(network: Network) -> dict[str, object]:
     spec = network.spec
     return {
         "backend": str(spec.backend),
+        "release": str(network.release),
         "directory": str(spec.directory),
         "organizations": [_describe_organization(organization) for organization in network.organizations.values()],
         "orderers": [

@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fabric_admin.identity import SigningIdentity
@@ -21,11 +21,12 @@ from fabric_devnet.spec import BackendName
 from fabric_devnet.together import together
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from fabric_devnet.backend import Backend
     from fabric_devnet.faults import FaultTable
+    from fabric_devnet.release import Release
     from fabric_devnet.spec import NetworkSpec
 
 _BACKENDS = {
@@ -127,10 +128,11 @@ class Organization:
 class Network:
     """A network whose nodes run; made by `Network.start`."""
 
-    __slots__ = ("_backend", "orderer_admin", "orderers", "organizations", "plan")
+    __slots__ = ("_backend", "orderer_admin", "orderers", "organizations", "plan", "release")
 
-    def __init__(self, plan: NetworkPlan, backend: Backend) -> None:
+    def __init__(self, plan: NetworkPlan, backend: Backend, release: Release) -> None:
         self.plan = plan
+        self.release = release
         self._backend = backend
         self.organizations = {
             organization.msp_id: _open_organization(organization, backend) for organization in plan.organizations
@@ -157,12 +159,15 @@ class Network:
         What an earlier network left in the directory is replaced. Raises SpecError when the directory holds
         anything else under the names a network uses, BackendUnavailable, and NodeFailed.
         """
-        plan = build_plan(spec)
+        backend_class = load_backend(BackendName(spec.backend))
+        release = await asyncio.to_thread(backend_class.read_release)
+        capability = spec.channel_capability or release.channel_capability
+        plan = build_plan(replace(spec, channel_capability=capability))
         _clear(spec.directory)
         await asyncio.to_thread(write_material, plan)
-        backend = load_backend(BackendName(spec.backend))(plan)
+        backend = backend_class(plan)
         try:
-            network = cls(plan, backend)
+            network = cls(plan, backend, release)
             await network._start_nodes()
             await together(create_channel(network, channel) for channel in spec.channels)
             yield network
@@ -184,10 +189,10 @@ class Network:
         return tuple(peer for organization in self.organizations.values() for peer in organization.peers)
 
 
-def load_backend(name: BackendName) -> Callable[[NetworkPlan], Backend]:
+def load_backend(name: BackendName) -> type[Backend]:
     """Import the backend called `name`; only the chosen one is imported."""
     module, attribute = _BACKENDS[name]
-    backend: Callable[[NetworkPlan], Backend] = getattr(importlib.import_module(module), attribute)
+    backend: type[Backend] = getattr(importlib.import_module(module), attribute)
     return backend
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fabric_admin import genesis
 from fabric_admin.clock import new_moment
 from fabric_admin.msp_directory import read_config
+from fabric_devnet.release import FABRIC_3_1_5
 
 if TYPE_CHECKING:
     from fabric_protos.common import common_pb2
@@ -21,6 +22,7 @@ _RAFT = genesis.RaftOptions(tick_interval="50ms")
 def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.Block:
     """Build block 0 of `channel` from the plan's MSP directories; config groups are named `org1`, not `Org1MSP`."""
     members = plan.spec.members(channel)
+    newest = plan.spec.channel_capability or FABRIC_3_1_5.channel_capability
     profile = genesis.Profile(
         channel_id=channel.name,
         organizations=tuple(_member(each) for each in plan.organizations if each.msp_id in members),
@@ -28,7 +30,7 @@ def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.B
         consenters=tuple(_consenter(node) for node in plan.orderers),
         batch=genesis.Batch(timeout=plan.spec.batch_timeout, max_message_count=plan.spec.max_message_count),
         raft=_RAFT,
-        capabilities=genesis.Capabilities(channel=frozenset({plan.spec.channel_capability})),
+        capabilities=genesis.Capabilities(channel=frozenset({newest})),
         lifecycle_endorsement=channel.lifecycle_endorsement,
     )
     moment = new_moment()

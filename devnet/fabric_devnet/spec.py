@@ -38,7 +38,7 @@ class NetworkSpec:
     """Size and channels of a network; everything it writes goes below `directory`.
 
     Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`.
-    `batch_timeout` is a Go duration; official binaries of the 2.5 line need `channel_capability` V2_0.
+    `batch_timeout` is a Go duration; `channel_capability` is the newest one the nodes know unless given.
     Raises SpecError when built with values no network can have.
     """
 
@@ -50,7 +50,7 @@ class NetworkSpec:
     backend: BackendName | Literal["embedded", "fabric"] = BackendName.EMBEDDED
     batch_timeout: str = "200ms"
     max_message_count: int = 500
-    channel_capability: str = "V3_0"
+    channel_capability: str | None = None
     ready_seconds: float = 60.0
 
     def __post_init__(self) -> None:

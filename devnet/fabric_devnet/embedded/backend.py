@@ -10,9 +10,11 @@ from fabric_devnet.embedded.orderer import Orderer
 from fabric_devnet.embedded.ordering import OrderingService
 from fabric_devnet.embedded.peer import Peer
 from fabric_devnet.embedded.transient import TransientStore
+from fabric_devnet.release import FABRIC_3_1_5
 
 if TYPE_CHECKING:
     from fabric_devnet.plan import NetworkPlan, OrdererNode, PeerNode
+    from fabric_devnet.release import Release
 
 
 class EmbeddedBackend:
@@ -26,6 +28,11 @@ class EmbeddedBackend:
         self._transient = TransientStore()
         self._peers: dict[str, Peer] = {}
         self._orderers: dict[str, Orderer] = {}
+
+    @classmethod
+    def read_release(cls) -> Release:
+        """The release these nodes behave like."""
+        return FABRIC_3_1_5
 
     @property
     def faults(self) -> EmbeddedFaults:

@@ -14,6 +14,7 @@ from fabric_devnet.together import together
 if TYPE_CHECKING:
     from fabric_devnet.faults import FaultTable
     from fabric_devnet.plan import NetworkPlan, OrdererNode, PeerNode
+    from fabric_devnet.release import Release
 
 
 class OfficialBackend:
@@ -26,6 +27,11 @@ class OfficialBackend:
         self._home = FabricHome.find()
         self._builder = self._home.ccaas_builder or write_builder(plan.spec.directory / "nodes" / "ccaas-builder")
         self._processes: dict[str, NodeProcess] = {}
+
+    @classmethod
+    def read_release(cls) -> Release:
+        """The release of the binaries in FABRIC_HOME; raises BackendUnavailable."""
+        return FabricHome.find().read_release()
 
     @property
     def faults(self) -> FaultTable:

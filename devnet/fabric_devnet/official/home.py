@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from fabric_devnet.errors import BackendUnavailable
+from fabric_devnet.release import FABRIC_2_5, Release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE = "FABRIC_HOME"
+_VERSION_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,19 @@ class FabricHome:
             if not file.is_file():
                 raise BackendUnavailable(f"{VARIABLE}={value}: {file} is missing")
         return home
+
+    def read_release(self) -> Release:
+        """Ask the `peer` program for its release; raises BackendUnavailable when it is none or older than 2.5."""
+        try:
+            asked = subprocess.run(
+                [self.peer, "version"], capture_output=True, text=True, check=True, timeout=_VERSION_SECONDS, env={}
+            )
+        except (OSError, subprocess.SubprocessError) as exc:
+            raise BackendUnavailable(f"{self.peer} version failed: {exc}") from exc
+        release = Release.parse(asked.stdout)
+        if release is None or release < FABRIC_2_5:
+            raise BackendUnavailable(f"{self.peer} is of release {release or 'unknown'}; needed is 2.5.0 or newer")
+        return release
 
     @property
     def peer(self) -> Path:
