@@ -67,6 +67,17 @@ class Deliver:
             async for answer in answers:
                 yield answer.filtered_block
 
+    async def with_private_data(
+        self, channel: str, *, start: Start, stop: int | None = None, connect_timeout_seconds: float = 10.0
+    ) -> AsyncGenerator[events_pb2.BlockAndPrivateData, None]:
+        """Yield blocks with the private writes, by position, that the peer holds and the identity may see."""
+        await self._connection.ready(timeout_seconds=connect_timeout_seconds)
+        request = seek_envelope(self._connection, self._identity, channel, start, stop)
+        call = self._stub.DeliverWithPrivateData()
+        async with contextlib.aclosing(read_stream(self._connection, call, request)) as answers:
+            async for answer in answers:
+                yield answer.block_and_private_data
+
 
 def seek_envelope(
     connection: Connection, identity: SigningIdentity, channel: str, start: Start, stop: int | None

@@ -57,12 +57,15 @@ class RawDeployment:
                 await deployment.stop_server(member.msp_id)
 
     async def deploy(self, definition: Definition) -> None:
-        package = build_ccaas(self.name, f"{{{{.chaincode_host}}}}:{self._port}")
-        self.package_id = await self.consortium.install(package)
+        self.package_id = await self.consortium.install(self.package())
         await self.consortium.approve(definition, self.package_id)
         await self.consortium.approvals_seen(definition, {member.msp_id for member in self.consortium.members})
         await self.consortium.first.lifecycle.commit(self.consortium.channel, definition)
         await self.consortium.committed_everywhere(self.name, definition.sequence)
+
+    def package(self) -> bytes:
+        """The package that names every member's server."""
+        return build_ccaas(self.name, f"{{{{.chaincode_host}}}}:{self._port}")
 
     async def usable(self) -> bool:
         """Tell whether every member's gateway knows who runs the chaincode by now; peers tell each other in time."""

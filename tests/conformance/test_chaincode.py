@@ -13,7 +13,6 @@ from fabric_protos.peer import chaincode_event_pb2, chaincode_pb2, proposal_resp
 from fabric_protos.peer import chaincode_shim_pb2 as shim
 from fabric_protos.peer.lifecycle import lifecycle_pb2
 
-from fabric_admin.collection import CollectionConfig, collection_package
 from fabric_admin.errors import CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import parse
 
@@ -172,45 +171,6 @@ async def test_rich_queries_are_refused_as_on_leveldb(raw: RawDeployment) -> Non
     assert refused.value.details[0].message.startswith(
         "error in simulation: transaction returned with failure: GET_QUERY_RESULT failed: transaction ID: "
     )
-
-
-async def test_private_values_stay_with_the_members_of_their_collection(consortium: Consortium) -> None:
-    collections = collection_package(
-        [
-            CollectionConfig(
-                name="c1",
-                member_orgs_policy="OR('Org1MSP.member', 'Org2MSP.member')",
-                max_peer_count=1,
-                required_peer_count=0,
-            )
-        ]
-    )
-
-    async def script(_msp_id: str, transaction: Transaction) -> proposal_response_pb2.Response:
-        function, collection = transaction.args
-        if function == "put":
-            await put(transaction, "k", "secret", collection)
-            return ok()
-        if function == "hash":
-            return ok(await transaction.ask(Kind.GET_PRIVATE_DATA_HASH, shim.GetState(key="k", collection=collection)))
-        return ok(await get(transaction, "k", collection))
-
-    async with RawDeployment.start(consortium, "private", collections=collections) as raw:
-        raw.script = script
-        await raw.submit("put", "c1", endorsing=("Org1MSP", "Org2MSP"))
-
-        assert await raw.evaluate("get", "c1", organization=0) == b"secret"
-        assert await raw.evaluate("get", "c1", organization=1) == b"secret"
-        hashes = {await raw.evaluate("hash", "c1", organization=number) for number in range(3)}
-        with pytest.raises(GatewayError) as outside:
-            await raw.evaluate("get", "c1", organization=2)
-        with pytest.raises(GatewayError) as unknown:
-            await raw.evaluate("get", "c2")
-
-    assert len(hashes) == 1
-    assert len(hashes.pop()) == 32
-    assert "private data matching public hash version is not available" in outside.value.details[0].message
-    assert "collection mychannel/private/c2 could not be found" in unknown.value.details[0].message
 
 
 async def test_a_key_with_its_own_policy_needs_that_policy_alone(raw: RawDeployment) -> None:
