@@ -10,6 +10,7 @@ import grpc
 import pytest
 from component.proposing import propose
 from component.rawchaincode import Kind, Transaction, ok
+from conformance.consortium import eventually
 from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2, gateway_pb2_grpc
 from fabric_protos.orderer import ab_pb2
@@ -19,7 +20,7 @@ from fabric_protos.peer import chaincode_shim_pb2 as shim
 from fabric_admin.blocks import transactions
 from fabric_admin.errors import DeadlineExceeded, GatewayError
 from fabric_admin.gateway import Gateway
-from fabric_devnet.errors import NotSupported
+from fabric_devnet.embedded.injection import EmbeddedFaults
 from fabric_devnet.faults import Fault, FaultKind
 
 if TYPE_CHECKING:
@@ -450,6 +451,25 @@ async def test_an_envelope_that_reaches_the_orderer_twice_is_committed_once(
     assert history == ["VALID", "DUPLICATE_TXID"]
 
 
-async def test_a_fault_that_cannot_be_injected_is_refused(embedded: Consortium) -> None:
-    with pytest.raises(NotSupported, match="faults of kind reorder are not supported by the embedded network"):
-        embedded.network.faults.add(Fault(kind=FaultKind.REORDER))
+async def test_a_call_that_is_reordered_waits_for_the_next_one(embedded: Consortium, raw: RawDeployment) -> None:
+    order: list[str] = []
+
+    async def note(_msp_id: str, transaction: Transaction) -> proposal_response_pb2.Response:
+        order.append(transaction.args[0])
+        return ok()
+
+    raw.script = note
+    peer = embedded.first.organization.peers[0]
+    faults = embedded.network.faults
+    assert isinstance(faults, EmbeddedFaults)
+    faults.add(Fault(kind=FaultKind.REORDER, method="/gateway.Gateway/Evaluate", endpoint=peer.name))
+
+    async def held() -> bool:
+        return faults.holding == 1
+
+    early = asyncio.create_task(raw.evaluate("first"))
+    await eventually(held)
+    await raw.evaluate("second")
+    await early
+
+    assert order == ["second", "first"]

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from fabric_protos.orderer import ab_pb2
     from fabric_protos.peer import proposal_pb2, proposal_response_pb2
 
+    from fabric_devnet.embedded.injection import EmbeddedFaults
     from fabric_devnet.embedded.ledger import Ledger
-    from fabric_devnet.faults import FaultTable
     from fabric_devnet.plan import OrdererNode
 
 PROCESS_PROPOSAL: Final = "/protos.Endorser/ProcessProposal"
@@ -89,7 +89,7 @@ class OrderingNode(Protocol):
 class Membership:
     """All nodes of one network, running or not."""
 
-    def __init__(self, faults: FaultTable) -> None:
+    def __init__(self, faults: EmbeddedFaults) -> None:
         self.faults = faults
         self._peers: dict[str, EndorsingPeer] = {}
         self._orderers: dict[str, OrderingNode] = {}
