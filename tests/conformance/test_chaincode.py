@@ -50,7 +50,7 @@ async def write_everything(_msp_id: str, transaction: Transaction) -> proposal_r
     return ok()
 
 
-async def test_a_range_of_250_keys_comes_in_batches_of_100_and_without_its_end(raw: RawDeployment) -> None:
+async def test_a_range_of_250_keys_comes_in_batches_of_100_and_without_its_end(raw: RawDeployment) -> None:  # 69
     raw.script = write_everything
     await raw.submit(*(f"k{number:03}" for number in range(251)))
     batches: list[tuple[int, bool]] = []
@@ -100,7 +100,7 @@ async def test_pages_are_continued_by_their_bookmark_and_forbid_writing(raw: Raw
     )
 
 
-async def test_a_transaction_does_not_read_what_it_wrote(raw: RawDeployment) -> None:
+async def test_a_transaction_does_not_read_what_it_wrote(raw: RawDeployment) -> None:  # 28
     raw.script = write_everything
     await raw.submit("k")
 
@@ -112,7 +112,7 @@ async def test_a_transaction_does_not_read_what_it_wrote(raw: RawDeployment) -> 
     assert await raw.evaluate() == b"k"
 
 
-async def test_history_is_newest_first_and_shows_deletes(raw: RawDeployment) -> None:
+async def test_history_is_newest_first_and_shows_deletes(raw: RawDeployment) -> None:  # 70
     raw.script = write_everything
     first = await raw.submit("k")
 
@@ -266,7 +266,7 @@ async def test_lifecycle_can_be_asked_from_a_chaincode_but_qscc_cannot(raw: RawD
     )
 
 
-async def test_a_server_that_is_down_is_named_and_tried_again_next_time(raw: RawDeployment) -> None:
+async def test_a_server_that_is_down_is_named_and_tried_again_next_time(raw: RawDeployment) -> None:  # 26
     await raw.stop_server("Org1MSP")
 
     with pytest.raises(GatewayError) as refused:
@@ -281,7 +281,7 @@ async def test_a_server_that_is_down_is_named_and_tried_again_next_time(raw: Raw
     assert await raw.evaluate() == b""
 
 
-async def test_a_server_that_dies_ends_its_transactions_and_is_dialled_again(raw: RawDeployment) -> None:
+async def test_a_server_that_dies_ends_its_transactions_and_is_dialled_again(raw: RawDeployment) -> None:  # 27
     running = asyncio.Event()
 
     async def hang(_msp_id: str, _transaction: Transaction) -> proposal_response_pb2.Response:
@@ -345,7 +345,9 @@ async def test_fifty_transactions_share_one_stream(raw: RawDeployment) -> None:
     assert answers == [str(number).encode() for number in range(50)]
 
 
-async def test_a_definition_that_requires_initialization_is_initialized_first_and_once(consortium: Consortium) -> None:
+async def test_a_definition_that_requires_initialization_is_initialized_first_and_once(
+    consortium: Consortium,
+) -> None:  # 35
     async with RawDeployment.start(consortium, "needsinit", init_required=True) as raw:
         with pytest.raises(GatewayError) as early:
             await raw.evaluate()
@@ -363,7 +365,7 @@ async def test_a_definition_that_requires_initialization_is_initialized_first_an
     assert answer == b""
 
 
-async def test_initializing_what_does_not_require_it_is_refused(raw: RawDeployment) -> None:
+async def test_initializing_what_does_not_require_it_is_refused(raw: RawDeployment) -> None:  # 35
     with pytest.raises(GatewayError) as refused:
         await raw.evaluate(is_init=True)
 

@@ -119,6 +119,10 @@ async def test_the_first_channel_of_new_nodes_comes_and_goes(backend: BackendNam
 
             # The channel is pending removal until it is gone
             await participation.remove("first")
+            for retry, verb in ((participation.remove("first"), "remove"), (participation.join(block), "join")):
+                with pytest.raises(ParticipationError) as pending:
+                    await retry
+                assert (pending.value.status, pending.value.message) == (409, f"cannot {verb}: channel pending removal")
 
             async def gone() -> bool:
                 try:

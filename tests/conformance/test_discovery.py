@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 MEMBERS = {"Org1MSP", "Org2MSP", "Org3MSP"}
 
 
-async def test_a_member_learns_config_peers_and_endorsers(consortium: Consortium, raw: RawDeployment) -> None:
+async def test_a_member_learns_config_peers_and_endorsers(consortium: Consortium, raw: RawDeployment) -> None:  # 67
     discovery = Discovery(consortium.first.connection, consortium.first.organization.client)
 
     config = await discovery.config(consortium.channel)
@@ -44,7 +44,7 @@ async def test_a_member_learns_config_peers_and_endorsers(consortium: Consortium
     assert {each.msp_id for each in local} == MEMBERS
 
 
-async def test_who_may_not_ask_is_denied(consortium: Consortium) -> None:
+async def test_who_may_not_ask_is_denied(consortium: Consortium) -> None:  # 67
     client = consortium.first.organization.client
     stranger = SigningIdentity("Org2MSP", client.certificate, client.private_key)
 

@@ -19,6 +19,7 @@ from fabric_admin.orderer import Orderer
 if TYPE_CHECKING:
     from fabric_protos.common import configtx_pb2
 
+    from fabric_admin.capabilities import Line
     from fabric_admin.channelconfig import ChannelConfig
     from fabric_devnet.network import Network
 
@@ -58,9 +59,9 @@ def draw(world: World, number: int) -> list[Drawn]:
     return drawn
 
 
-def predict(config: ChannelConfig, one: Drawn) -> tuple[tuple[str, str], configtx_pb2.Config | None]:
+def predict(config: ChannelConfig, one: Drawn, line: Line) -> tuple[tuple[str, str], configtx_pb2.Config | None]:
     try:
-        return ACCEPTED, config.propose(one.envelope)
+        return ACCEPTED, config.propose(one.envelope, line=line)
     except ConfigUpdateRefused as exc:
         return (exc.status, str(exc)), None
 
@@ -99,16 +100,16 @@ async def test_forecast_and_orderer_agree_on_generated_updates(network: Network)
 async def compare(channel: ChangingChannel, first: int) -> Counter[str]:
     """Send updates one after the other, each judged before; drawn anew whenever one changed the channel."""
     tried: Counter[str] = Counter()
-    number = first
+    number, line = first, channel.network.release.line
     while tried.total() < UPDATES_PER_CHANNEL:
         number += 1
         config = await channel.config()
         for one in await asyncio.to_thread(draw, world(channel, config), number):
-            predicted, result = predict(config, one)
+            predicted, result = predict(config, one, line)
             actual = await submit(channel, one)
             assert same(predicted, actual), (predicted, actual)
             if predicted[0] != "FORBIDDEN":  # which is about who submits, and a forecast supposes a writer
-                assert config.forecast(one.update, one.signatures).accepted is (predicted == ACCEPTED)
+                assert config.forecast(one.update, one.signatures, line=line).accepted is (predicted == ACCEPTED)
             tried[actual[0]] += 1
             if result is not None:
                 await arrived(channel, result)

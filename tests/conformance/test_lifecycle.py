@@ -22,7 +22,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 EVERYBODY = {"Org1MSP", "Org2MSP", "Org3MSP"}
 
 
-async def test_a_package_gets_the_same_id_on_every_peer_and_can_be_read_back(consortium: Consortium, name: str) -> None:
+async def test_a_package_gets_the_same_id_on_every_peer_and_can_be_read_back(
+    consortium: Consortium, name: str
+) -> None:  # 1
     package = build_ccaas(name, "{{.chaincode_host}}:9999")
 
     package_id = await consortium.install(package)
@@ -34,7 +36,9 @@ async def test_a_package_gets_the_same_id_on_every_peer_and_can_be_read_back(con
         assert await member.lifecycle.get_installed_package(package_id) == package
 
 
-async def test_readiness_says_who_approved_and_in_what_the_others_differ(consortium: Consortium, name: str) -> None:
+async def test_readiness_says_who_approved_and_in_what_the_others_differ(
+    consortium: Consortium, name: str
+) -> None:  # 12, 13
     first, second, _ = consortium.members
     definition = Definition(name, "1.0", 1)
     before = await first.lifecycle.check_commit_readiness(consortium.channel, definition)
@@ -50,7 +54,7 @@ async def test_readiness_says_who_approved_and_in_what_the_others_differ(consort
     assert after.mismatches == {"Org2MSP": ("EndorsementInfo",), "Org3MSP": ("ChaincodeParameters",)}
 
 
-async def test_a_committed_definition_is_read_back_from_every_peer(consortium: Consortium, name: str) -> None:
+async def test_a_committed_definition_is_read_back_from_every_peer(consortium: Consortium, name: str) -> None:  # 17
     definition = Definition(name, "1.0", 1)
 
     await consortium.approve(definition, None)
@@ -85,7 +89,7 @@ async def test_an_explicit_endorsement_policy_survives_the_round_trip(consortium
 
 async def test_a_late_organization_approves_what_is_committed_and_is_then_counted(
     consortium: Consortium, name: str
-) -> None:
+) -> None:  # 22
     first, second, third = consortium.members
     definition = Definition(name, "1.0", 1)
     for member in (first, second):

@@ -147,7 +147,7 @@ async def test_a_block_that_is_not_there_is_not_found(orderer: Orderer, channel:
 )
 async def test_an_envelope_the_orderer_cannot_take_is_a_bad_request(
     network: Network, orderer: Orderer, header_type: common_pb2.HeaderType.ValueType, channel: str, info: str
-) -> None:
+) -> None:  # 58
     envelope = build_envelope(network.orderer_admin, header_type, channel, b"", new_moment())
 
     with pytest.raises(OrdererRefused) as refusal:

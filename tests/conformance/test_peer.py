@@ -75,7 +75,7 @@ async def test_a_proposal_nobody_can_read_is_refused(consortium: Consortium) -> 
 
 
 @pytest.mark.parametrize("hours", [-1, 1], ids=["too old", "too new"])
-async def test_a_proposal_outside_the_time_window_is_refused(consortium: Consortium, hours: int) -> None:
+async def test_a_proposal_outside_the_time_window_is_refused(consortium: Consortium, hours: int) -> None:  # 40
     now = new_moment()
     moment = Moment(now.nonce, now.unix_nanoseconds + hours * _HOUR_NANOSECONDS)
     signed = build_proposal(consortium.first.organization.client, CHANNEL, "_lifecycle", QUERY, moment).signed
@@ -103,7 +103,7 @@ async def test_a_header_that_cannot_become_a_transaction_is_refused(consortium: 
     assert texts[2].startswith(f"error validating proposal: incorrectly computed txid '{'0' * 64}' -- expected '")
 
 
-async def test_a_signature_with_high_s_is_refused(consortium: Consortium) -> None:
+async def test_a_signature_with_high_s_is_refused(consortium: Consortium) -> None:  # 39
     client = consortium.first.organization.client
     signed = propose(client, CHANNEL, "_lifecycle", QUERY).signed
     r, s = decode_dss_signature(signed.signature)
@@ -115,7 +115,9 @@ async def test_a_signature_with_high_s_is_refused(consortium: Consortium) -> Non
     )
 
 
-async def test_a_committed_transaction_cannot_be_proposed_again(consortium: Consortium, raw: RawDeployment) -> None:
+async def test_a_committed_transaction_cannot_be_proposed_again(
+    consortium: Consortium, raw: RawDeployment
+) -> None:  # 31
     client = consortium.first.organization.client
     moment = new_moment()
     prepared = build_proposal(client, CHANNEL, raw.name, [b"f"], moment)
@@ -212,7 +214,7 @@ async def test_what_is_endorsed_depends_on_the_chaincodes_status(
         ),
     ],
 )
-async def test_qscc_says_what_it_cannot_find(consortium: Consortium, args: list[str], text: str) -> None:
+async def test_qscc_says_what_it_cannot_find(consortium: Consortium, args: list[str], text: str) -> None:  # 61
     with pytest.raises(ChaincodeError) as refused:
         await consortium.first.endorser.call("qscc", [arg.encode() for arg in args])
 
@@ -286,7 +288,7 @@ async def discover(
     return list((await service.Discover(signed, timeout=10)).results)
 
 
-async def test_a_member_discovers_config_peers_and_endorsers(consortium: Consortium, raw: RawDeployment) -> None:
+async def test_a_member_discovers_config_peers_and_endorsers(consortium: Consortium, raw: RawDeployment) -> None:  # 67
     interest = proposal_response_pb2.ChaincodeInterest(chaincodes=[proposal_response_pb2.ChaincodeCall(name=raw.name)])
 
     config, peers, endorsers = await discover(
@@ -311,7 +313,7 @@ async def test_a_member_discovers_config_peers_and_endorsers(consortium: Consort
     ]
 
 
-async def test_what_a_stranger_asks_discovery_is_denied(consortium: Consortium) -> None:
+async def test_what_a_stranger_asks_discovery_is_denied(consortium: Consortium) -> None:  # 67
     peers = protocol_pb2.PeerMembershipQuery()
     unknown = proposal_response_pb2.ChaincodeInterest(chaincodes=[proposal_response_pb2.ChaincodeCall(name="nocc")])
 
