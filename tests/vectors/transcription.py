@@ -63,6 +63,11 @@ class Recorded:
         proposal = proposal_pb2.ChaincodeProposalPayload.FromString(self.action.chaincode_proposal_payload)
         return chaincode_pb2.ChaincodeInvocationSpec.FromString(proposal.input).chaincode_spec
 
+    @property
+    def is_init(self) -> bool:
+        header = common_pb2.ChannelHeader.FromString(self.payload.header.channel_header)
+        return header.type == common_pb2.ENDORSER_TRANSACTION and self.invocation.input.is_init
+
     def proposer(self, creators: Sequence[bytes]) -> bytes | None:
         """Return the creator the identifier was made from, None when it was made from nobody."""
         nonce = self.signature_header.nonce
