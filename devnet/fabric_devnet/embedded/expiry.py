@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from fabric_devnet.embedded.statedb import TransactionUpdates, Update, Version, key_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from fabric_devnet.embedded.collections import Definitions
     from fabric_devnet.embedded.statedb import Snapshot
 
@@ -32,6 +34,13 @@ class Expiry:
             keys = {key_hash(each.key): each.key for each in update.private.get((namespace, collection), ())}
             due = self._due.setdefault(update.version.block_number + found.block_to_live + 1, [])
             due += [(namespace, collection, each, keys.get(each.key)) for each in changes if each.value is not None]
+
+    def resume(self, definitions: Definitions, hashed: Mapping[tuple[str, str], Iterable[Update[bytes]]]) -> None:
+        """Note what a ledger that began with a snapshot has in collections that forget."""
+        for place, values in hashed.items():
+            for each in values:
+                if each.value is not None:
+                    self.schedule(definitions, TransactionUpdates(each.value.version, hashed={place: [each]}))
 
     def take(self, block_number: int, current: Snapshot) -> TransactionUpdates:
         """Return the deletions due with a block, of values that are still those written then."""

@@ -79,6 +79,7 @@ class Ledger:
         ledger = cls(config, msp_id, transient, BlockStore.after(snapshot))
         ledger._commit_hash = snapshot.commit_hash
         ledger.state.load(snapshot.public, snapshot.hashed, snapshot.last_block_number)
+        ledger._expiry.resume(ledger.definitions(), snapshot.hashed)
         return ledger
 
     def export(self) -> LedgerSnapshot:
