@@ -68,8 +68,8 @@ class BlockStore:
 
     @property
     def transaction_ids(self) -> tuple[str, ...]:
-        """Every transaction ID in the chain."""
-        return (*self._old, *self._transactions)
+        """Every transaction ID in the chain, sorted."""
+        return tuple(sorted(self._old | self._transactions.keys()))
 
     @property
     def last_hash(self) -> bytes:

@@ -10,6 +10,7 @@ from fabric_protos.common import common_pb2
 from fabric_admin import blocks
 from fabric_devnet.embedded.errors import BadBlock, NotInLedger
 from fabric_devnet.embedded.ledger import Ledger
+from fabric_devnet.embedded.snapshotfiles import BadSnapshot, LedgerSnapshot
 from fabric_devnet.embedded.transient import TransientStore
 
 if TYPE_CHECKING:
@@ -110,3 +111,44 @@ def test_a_block_that_does_not_continue_the_chain_changes_nothing(recorded: list
     # Then the right one can still be committed
     ledger.append(as_ordered(recorded[1]))
     assert ledger.height == 2
+
+
+def test_a_ledger_from_a_snapshot_goes_on_as_the_one_it_was_taken_of(
+    recorded: list[common_pb2.Block], tmp_path: Path
+) -> None:
+    # Given snapshots of a ledger after each of its blocks
+    ledger = new_ledger(recorded)
+    for block in recorded[1:]:
+        ledger.export().write(tmp_path / str(ledger.height))
+        ledger.append(as_ordered(block))
+
+    for height in range(1, len(recorded)):
+        # When a ledger begins with one of them, and the blocks after it arrive
+        snapshot = LedgerSnapshot.read(tmp_path / str(height))
+        restored = Ledger.restore(snapshot, msp_id="Org1MSP", transient=TransientStore())
+        stored = [restored.append(as_ordered(block)) for block in recorded[height:]]
+
+        # Then it judges and hashes them alike, and has the same state in the end
+        assert [list(block.metadata.metadata) for block in stored] == [
+            list(block.metadata.metadata) for block in recorded[height:]
+        ]
+        assert restored.export() == ledger.export()
+        with pytest.raises(NotInLedger, match=rf"First available block = \[{height}\]$"):
+            restored.block(height - 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        pytest.param("public_state.data", "public_state.data does not have the recorded hash", id="state"),
+        pytest.param("_snapshot_signable_metadata.json", "metadata do not have the recorded hash", id="metadata"),
+        pytest.param("_snapshot_additional_metadata.json", "cannot be read", id="no-json"),
+    ],
+)
+def test_a_damaged_snapshot_is_refused(recorded: list[common_pb2.Block], tmp_path: Path, file: str, text: str) -> None:
+    directory = tmp_path / "snapshot"
+    new_ledger(recorded).export().write(directory)
+    (directory / file).write_bytes(b"x" + (directory / file).read_bytes())
+
+    with pytest.raises(BadSnapshot, match=text):
+        LedgerSnapshot.read(directory)
