@@ -101,10 +101,10 @@ class LedgerSnapshot:
     @classmethod
     def _read(cls, directory: Path) -> LedgerSnapshot:
         text = (directory / SIGNABLE).read_bytes()
-        signable = json.loads(text)
         additional = json.loads((directory / ADDITIONAL).read_bytes())
         if hashlib.sha256(text).hexdigest() != additional["snapshot_hash"]:
             raise BadSnapshot(f"snapshot in {directory}: the metadata do not have the recorded hash")
+        signable = json.loads(text)
         digests = signable["snapshot_files_raw_hashes"]
         public: dict[str, list[Update[str]]] = {}
         config = b""
