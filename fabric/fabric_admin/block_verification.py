@@ -57,6 +57,8 @@ def verify(block: common_pb2.Block, config: ChannelConfig, previous: common_pb2.
 def signatures(block: common_pb2.Block, config: ChannelConfig) -> list[SignedData]:
     """Return the orderers' signatures of a block, not yet verified; raises BlockError when they are unreadable."""
     what = f"signatures of block {block.header.number}"
+    if len(block.metadata.metadata) <= common_pb2.BlockMetadataIndex.SIGNATURES:
+        raise BlockError(f"{what}: there are none in its metadata")
     entry = block.metadata.metadata[common_pb2.BlockMetadataIndex.SIGNATURES]
     metadata = decode(common_pb2.Metadata, entry, BlockError, what)
     consenters = _consenters(config)
@@ -76,8 +78,8 @@ def signatures(block: common_pb2.Block, config: ChannelConfig) -> list[SignedDat
 
 def _consenters(config: ChannelConfig) -> Mapping[int, bytes]:
     """Return the serialized identities of BFT consenters by number; empty for another consensus."""
-    orderer = config.config.channel_group.groups["Orderer"]
-    if "Orderers" not in orderer.values:
+    orderer = config.config.channel_group.groups.get("Orderer")
+    if orderer is None or "Orderers" not in orderer.values:
         return {}
     listed = decode(
         configuration_pb2.Orderers, orderer.values["Orderers"].value, BlockError, "/Channel/Orderer/Orderers"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+import warnings
 from typing import Final
 
 from cryptography import x509
@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import MD5, SHA1
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import SignatureAlgorithmOID
 
 from fabric_admin import der
@@ -28,19 +29,66 @@ _ECDSA_SIGNED: Final = frozenset(
 )
 _EXPLICIT_VERSION: Final = 0xA0
 _OU_OID: Final = bytes.fromhex("55040b")
-_PEM_BLOCK: Final = re.compile(
-    rb"(?:\A|\n)-----BEGIN ([^\n]*?)-----[ \t\r]*\n(.*?)\n?-----END \1-----[ \t\r]*(?:\n|\Z)", re.DOTALL
+MALFORMED: Final = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
 )
+"""What ``cryptography`` raises for bytes it cannot read."""
+MAX_PEM_ATTEMPTS: Final = 16
+_PEM_BEGIN, _PEM_END, _PEM_DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 
 
 def decode_pem(data: bytes) -> bytes | None:
-    """Return the DER bytes of the first PEM block of any type, or None (Go's ``pem.Decode``)."""
-    found = _PEM_BLOCK.search(data)
-    if found is None:
+    """Return the DER bytes of the first PEM block of any type, or None (Go's ``pem.Decode``).
+
+    Gives up after ``MAX_PEM_ATTEMPTS`` blocks that are none, as each of them may reach to the end of the input.
+    """
+    position = 0
+    for _ in range(MAX_PEM_ATTEMPTS):
+        start = _pem_start(data, position)
+        if start is None:
+            return None
+        label, position = start
+        content = _pem_content(data, position, label)
+        if content is not None:
+            return content
+    return None
+
+
+def _pem_start(data: bytes, position: int) -> tuple[bytes, int] | None:
+    """Return the label of the next line that begins a block, and where the line after it starts."""
+    while True:
+        if position or not data.startswith(_PEM_BEGIN):
+            position = data.find(b"\n" + _PEM_BEGIN, max(position - 1, 0)) + 1
+            if position == 0:
+                return None
+        line, position = _pem_line(data, position)
+        if line.endswith(_PEM_DASHES):
+            return line[len(_PEM_BEGIN) : -len(_PEM_DASHES)], position
+
+
+def _pem_line(data: bytes, position: int) -> tuple[bytes, int]:
+    end = data.find(b"\n", position)
+    end = len(data) if end < 0 else end
+    return data[position:end].rstrip(b" \t\r"), end + 1
+
+
+def _pem_content(data: bytes, position: int, label: bytes) -> bytes | None:
+    """Return what a block holds between its headers and the line that ends it."""
+    while b":" in (header := _pem_line(data, position))[0]:
+        position = header[1]
+    end = position if data.startswith(_PEM_END, position) else data.find(b"\n" + _PEM_END, position) + 1
+    if end == 0:
         return None
-    body = b"".join(line for line in found[2].splitlines() if b":" not in line)
+    if _pem_line(data, end)[0] != _PEM_END + label + _PEM_DASHES:
+        return None
     try:
-        return base64.b64decode(b"".join(body.split()), validate=True)
+        return base64.b64decode(b"".join(data[position:end].split()), validate=True)
     except binascii.Error:
         return None
 
@@ -48,13 +96,16 @@ def decode_pem(data: bytes) -> bytes | None:
 def parse_certificate(data: bytes) -> x509.Certificate:
     """Return the certificate in DER bytes; raises IdentityError when it, its key or an extension is malformed."""
     try:
-        certificate = x509.load_der_x509_certificate(data)
-        certificate.public_key()
-        list(certificate.extensions)
-        names(certificate)
-        if certificate.serial_number < 0:
-            raise ValueError("negative serial number")
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion) as exc:
+        with warnings.catch_warnings():
+            # A serial number of zero is somebody else's mistake, and accepted.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(data)
+            certificate.public_key()
+            list(certificate.extensions)
+            organizational_units(certificate)
+            if certificate.serial_number < 0:
+                raise ValueError("negative serial number")
+    except MALFORMED as exc:
         raise IdentityError(f"x509: malformed certificate: {exc}") from exc
     return certificate
 
@@ -155,7 +206,7 @@ def signature_problem(child: x509.Certificate, parent: x509.Certificate) -> str 
         child.verify_directly_issued_by(parent)
     except InvalidSignature:
         return "x509: signature verification failure"
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except MALFORMED as exc:
         return f"x509: cannot verify signature: {exc}"
     return None
 

@@ -6,8 +6,8 @@ Never looks at the clock: Fabric verifies an identity's chain at one second afte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ Chain = tuple[x509.Certificate, ...]
 
 
 MAX_SIGNATURE_CHECKS: Final = 100
+MAX_AUTHORITIES: Final = 500
 UNKNOWN_AUTHORITY: Final = "x509: certificate signed by unknown authority"
 _HANDLED_CRITICAL: Final = frozenset(
     {
@@ -49,6 +50,24 @@ class Pool:
 
     roots: tuple[x509.Certificate, ...]
     intermediates: tuple[x509.Certificate, ...] = ()
+    _by_subject: Mapping[bytes, Sequence[tuple[x509.Certificate, bool]]] = field(
+        init=False, repr=False, compare=False, hash=False
+    )
+    """Certificates and whether each is a root, roots first; pools of strangers may be large."""
+
+    def __post_init__(self) -> None:
+        """Sort the certificates by subject; raises IdentityError for more than anybody needs."""
+        if len(self.roots) + len(self.intermediates) > MAX_AUTHORITIES:
+            raise IdentityError(f"more than {MAX_AUTHORITIES} certificate authorities")
+        found: dict[bytes, list[tuple[x509.Certificate, bool]]] = {}
+        for certificates, is_root in ((self.roots, True), (self.intermediates, False)):
+            for certificate in certificates:
+                found.setdefault(names(certificate)[1], []).append((certificate, is_root))
+        object.__setattr__(self, "_by_subject", found)
+
+    def named(self, subject: bytes) -> Sequence[tuple[x509.Certificate, bool]]:
+        """Return the authorities of that name, each with whether it is a root; roots first."""
+        return self._by_subject.get(subject, ())
 
     def unique_chain(self, certificate: x509.Certificate) -> Chain:
         """Return the one chain from ``certificate`` (first) to a root (last).
@@ -120,10 +139,9 @@ class _Verification:
         raise refusal or _RefusedError(UNKNOWN_AUTHORITY + hint)
 
     def _candidates(self, child: x509.Certificate, chain: Chain) -> Iterable[tuple[x509.Certificate, bool]]:
-        for certificates, is_root in ((self._pool.roots, True), (self._pool.intermediates, False)):
-            for parent in certificates:
-                if names(parent)[1] == names(child)[0] and not _already_in(parent, chain):
-                    yield parent, is_root
+        for parent, is_root in self._pool.named(names(child)[0]):
+            if not _already_in(parent, chain):
+                yield parent, is_root
 
     def _check_valid(self, certificate: x509.Certificate, chain: Chain, *, intermediate: bool) -> None:
         if any(each.critical and each.oid not in _HANDLED_CRITICAL for each in certificate.extensions):

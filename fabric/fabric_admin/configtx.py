@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from fabric_protos.msp import msp_config_pb2
 from fabric_protos.orderer.smartbft import configuration_pb2 as smartbft_pb2
 
-from fabric_admin import configtx_schema, duration, msp_directory
+from fabric_admin import configtx_schema, duration, msp_directory, yamldoc
 from fabric_admin.batch import Batch
 from fabric_admin.capabilities import Capabilities
 from fabric_admin.channelconfig import BFT, ETCDRAFT, Address, Consenter, RaftOptions
@@ -32,16 +31,6 @@ _SMART_BFT_FIELDS: Final = {
 }
 
 Section = Mapping[str, Any]
-
-
-class _Loader(yaml.SafeLoader):
-    """Lets an anchor be defined anew, as YAML allows and the genesis tool's parser does."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.NodeEvent) and not isinstance(event, yaml.AliasEvent):
-            self.anchors.pop(event.anchor, None)
-        return super().compose_node(parent, index)
 
 
 def read_profile(path: Path, profile: str, channel_id: str) -> Profile:
@@ -66,8 +55,8 @@ def _load(path: Path) -> dict[str, Any]:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"Error reading configuration: {path} is larger than {MAX_FILE_BYTES} bytes")
     try:
-        document = yaml.load(data, _Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        document = yamldoc.load(data)
+    except yamldoc.MalformedYaml as exc:
         raise ConfigError(f"Error reading configuration: {path}: {exc}") from exc
     try:
         return configtx_schema.read_document(document)
@@ -149,9 +138,9 @@ class _Reader:
                 ("Identity", "identity"),
             ):
                 try:
-                    files[key] = (self._folder / entry[key]).read_bytes() if entry.get(key) else b""
-                except OSError as exc:
-                    where = f"{entry['Host']}:{entry['Port']}"
+                    files[key] = _read_file(self._folder / entry[key]) if entry.get(key) else b""
+                except (OSError, ValueError) as exc:
+                    where = f"{entry.get('Host', '')}:{entry.get('Port', 0)}"
                     reason = f"open {self._folder / entry[key]}: {_reason(exc)}"
                     raise ConfigError(f"{prefix}: cannot load {what} for consenter {where}: {reason}") from exc
             found.append(_consenter({**entry, **files}))
@@ -269,6 +258,17 @@ def _policies(section: Section) -> Policies:
     }
 
 
-def _reason(exc: OSError) -> str:
+def _read_file(path: Path) -> bytes:
+    """Return a file's content; raises OSError, ValueError when it is too large or no name a file can have."""
+    if path.exists() and not path.is_file():
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def _reason(exc: OSError | ValueError) -> str:
     """Return the operating system's reason as Go prints it."""
-    return (exc.strerror or str(exc)).lower()
+    return ((exc.strerror if isinstance(exc, OSError) else "") or str(exc)).lower()

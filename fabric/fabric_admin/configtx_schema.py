@@ -15,6 +15,8 @@ from fabric_admin import duration
 from fabric_admin.errors import ConfigError
 
 MAX_NODES: Final = 200_000
+MAX_PROBLEMS: Final = 100
+_MAX_SHOWN: Final = 80
 _SIZE: Final = re.compile(r"([0-9]+)\s*([kmg])b?", re.ASCII | re.IGNORECASE)
 _UNIT_BYTES: Final = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _MAX_UINT32: Final = (1 << 32) - 1
@@ -46,7 +48,7 @@ Shape = Scalar | ListOf | MapOf | Mapping[str, Any]
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) <= _MAX_UINT64):
         return str(value)
     raise ConfigError(f"expected type 'string', got '{type(value).__name__}'")
 
@@ -56,19 +58,20 @@ def _whole(value: object, largest: int) -> int:
         try:
             value = int(value or "0", 0)
         except ValueError as exc:
-            raise ConfigError(f"cannot parse value as a number: {value}") from exc
+            raise ConfigError(f"cannot parse value as a number: {_cut(str(value))}") from exc
     if isinstance(value, bool | int | float) and 0 <= value <= largest:
         return int(value)
-    raise ConfigError(f"cannot parse, {value} overflows or is no whole number")
+    shown = hex(value) if isinstance(value, int) and abs(value) > _MAX_UINT64 else str(value)
+    raise ConfigError(f"cannot parse, {_cut(shown)} overflows or is no whole number")
 
 
 def _size(value: object) -> int:
     found = _SIZE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return _whole(value, _MAX_UINT32)
-    size = int(found[1]) * _UNIT_BYTES[found[2].lower()]
+    size = int(found[1][:_MAX_SHOWN]) * _UNIT_BYTES[found[2].lower()]
     if size > _MAX_UINT32:
-        raise ConfigError(f"value '{value}' overflows uint32")
+        raise ConfigError(f"value '{_cut(str(value))}' overflows uint32")
     return size
 
 
@@ -79,7 +82,7 @@ def _number(value: object) -> int:
 def _flag(value: object) -> bool:
     if isinstance(value, str):
         if value not in _TRUE | _FALSE:
-            raise ConfigError(f"cannot parse '{value}' as bool")
+            raise ConfigError(f"cannot parse '{_cut(value)}' as bool")
         return value in _TRUE
     if isinstance(value, bool | int | float):
         return bool(value)
@@ -197,14 +200,12 @@ class _Reading:
         self._nodes = 0
 
     def read(self, value: object, shape: Shape, path: str) -> Any:
-        self._nodes += 1
-        if self._nodes > MAX_NODES:
-            raise ConfigError(f"the file has more than {MAX_NODES} entries")
+        self._count(1)
         if isinstance(shape, ListOf):
             return self._list(value, shape, path)
         if isinstance(shape, MapOf):
             return {
-                key: self.read(item, shape.item, f"{path}[{key}]")
+                key: self.read(item, shape.item, f"{path}[{_cut(key)}]")
                 for key, item in self._mapping(value, path).items()
                 if item is not None
             }
@@ -213,14 +214,25 @@ class _Reading:
         try:
             return shape(value)
         except ConfigError as exc:
-            self.problems.append(f"'{path}' {exc}")
+            self._report(f"'{path}' {exc}")
             return None
+
+    def _count(self, entries: int) -> None:
+        self._nodes += entries
+        if self._nodes > MAX_NODES:
+            raise ConfigError(f"the file has more than {MAX_NODES} entries")
+
+    def _report(self, problem: str) -> None:
+        self.problems.append(problem)
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise ConfigError("decoding failed, too many errors:\n" + "\n".join(sorted(self.problems)))
 
     def _list(self, value: object, shape: ListOf, path: str) -> list[Any]:
         if isinstance(value, str):
             lone = value.strip()
             listed = lone[1:-1].split(",") if lone.startswith("[") and lone.endswith("]") else [lone]
             value = [each.strip() for each in listed if each.strip()]
+            self._count(len(lone) // 64)
         items = value if isinstance(value, list) else [value]
         return [self.read(item, shape.item, f"{path}[{index}]") for index, item in enumerate(items)]
 
@@ -228,7 +240,7 @@ class _Reading:
         spelled = {key.lower(): key for key in shape}
         unknown = sorted(key for key in value if key.lower() not in spelled)
         if unknown:
-            self.problems.append(f"'{path}' has invalid keys: {', '.join(unknown)}")
+            self._report(f"'{path}' has invalid keys: {', '.join(map(_cut, unknown[:MAX_PROBLEMS]))}")
         prefix = f"{path}." if path else ""
         return {
             spelled[key.lower()]: self.read(item, shape[spelled[key.lower()]], prefix + spelled[key.lower()])
@@ -238,6 +250,16 @@ class _Reading:
 
     def _mapping(self, value: object, path: str) -> Mapping[str, object]:
         if not isinstance(value, Mapping):
-            self.problems.append(f"'{path}' expected a map, got '{type(value).__name__}'")
+            self._report(f"'{path}' expected a map, got '{type(value).__name__}'")
             return {}
-        return {str(key): item for key, item in value.items()}
+        self._count(len(value))
+        return {_key(key): item for key, item in value.items()}
+
+
+def _key(key: object) -> str:
+    return hex(key) if isinstance(key, int) and abs(key) > _MAX_UINT64 else str(key)
+
+
+def _cut(text: str) -> str:
+    """Keep a stranger's text from filling a message, once for each of many problems."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 64
 MAX_DIGITS: Final = 18
+MAX_OPERATIONS: Final = 64
 MAX_CHARACTERS: Final = 1 << 20
 
 Value = object
@@ -25,7 +26,7 @@ Value = object
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:
-        (?P<number>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+        (?P<number>(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
       | (?P<string>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`[^`]*`)
       | (?P<name>[A-Za-z_$][A-Za-z0-9_$]*)
       | (?P<bracket>[()\[\]{}])
@@ -86,11 +87,15 @@ def evaluate(text: str, functions: Mapping[str, Function], names: Mapping[str, V
     if len(text) > MAX_CHARACTERS:
         raise PolicySyntaxError(f"the policy is longer than {MAX_CHARACTERS} characters")
     parser = _Parser(text)
-    nodes = parser.parse()
-    checker = _Evaluator(text, functions, names or {})
-    for node in nodes:
-        checker.check(node)
-    return [checker.value(node) for node in nodes][-1]
+    try:
+        nodes = parser.parse()
+        checker = _Evaluator(text, functions, names or {})
+        for node in nodes:
+            checker.check(node)
+        return [checker.value(node) for node in nodes][-1]
+    except RecursionError as exc:
+        # MAX_DEPTH is meant to come first; a caller deep in its own stack leaves less room.
+        raise PolicySyntaxError("the policy is nested too deeply") from exc
 
 
 def _error(text: str, position: int, message: str) -> PolicySyntaxError:
@@ -127,6 +132,7 @@ class _Parser:
         self._tokens = _tokens(text)
         self._index = 0
         self._depth = 0
+        self._operations = 0
 
     def parse(self) -> list[_Node]:
         nodes = [self._comparison()]
@@ -179,8 +185,15 @@ class _Parser:
     def _binary(self, operators: tuple[str, ...], operand: Callable[[], _Node]) -> _Node:
         node = operand()
         while (token := self._take(*operators)) is not None:
+            self._count_operation(token)
             node = _Operation(token.text, (node, operand()), token.position)
         return node
+
+    def _count_operation(self, token: _Token) -> None:
+        """Bound chains such as ``1+1+1``: each link is one level more to walk, and strings and numbers grow with it."""
+        self._operations += 1
+        if self._operations > MAX_OPERATIONS:
+            raise _error(self._text, token.position, f"more than {MAX_OPERATIONS} operations")
 
     def _unary(self) -> _Node:
         token = self._take("-", "+")
@@ -197,6 +210,7 @@ class _Parser:
             if self._current.kind != "Identifier" and self._current.text not in _WORD_OPERATORS:
                 raise self._unexpected()
             member = self._advance()
+            self._count_operation(member)
             node = _Operation(".", (node,), member.position)
         return node
 

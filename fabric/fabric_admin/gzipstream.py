@@ -12,6 +12,7 @@ from typing import Final
 from fabric_admin.errors import PackageError
 
 MAX_STORED_BLOCK: Final = 0xFFFF
+MAX_MEMBERS: Final = 1000
 FIXED_HEADER: Final = bytes.fromhex("1f8b08000000000000ff")
 """No name, no time, no compression hint, unknown operating system."""
 
@@ -41,7 +42,7 @@ class GzipReader:
         self._position = 0
         self._left = max_bytes
         self._pending = b""
-        self._crc = self._size = 0
+        self._crc = self._size = self._members = 0
         self._start_member()
 
     def read(self, size: int) -> bytes:
@@ -103,6 +104,9 @@ class GzipReader:
     def _start_member(self) -> None:
         if self._position >= len(self._data):
             raise PackageError("EOF")
+        self._members += 1
+        if self._members > MAX_MEMBERS:
+            raise PackageError(f"the archive has more than {MAX_MEMBERS} gzip members")
         header = self._take(_HEADER_BYTES)
         if header[:3] != FIXED_HEADER[:3]:
             raise PackageError("gzip: invalid header")

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
 from fabric_protos.msp import msp_config_pb2
 
+from fabric_admin import yamldoc
 from fabric_admin.certificates import decode_pem
 from fabric_admin.errors import IdentityError
 
@@ -73,10 +73,14 @@ def read_signing_material(path: Path) -> tuple[bytes, bytes]:
 
 def _read_file(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():
+            raise IdentityError(f"could not read file {path}: not a regular file")
         with path.open("rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise IdentityError(f"could not read file {path}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise IdentityError(f"could not read file {path}: {exc}") from exc
     if len(data) > _MAX_FILE_BYTES:
         raise IdentityError(f"file {path} is larger than {_MAX_FILE_BYTES} bytes")
     return data
@@ -93,8 +97,8 @@ def _read_pem_folder(path: Path) -> list[bytes] | None:
 def _apply_yaml(path: Path, config: msp_config_pb2.FabricMSPConfig) -> None:
     source = path / "config.yaml"
     try:
-        document = yaml.safe_load(_read_file(source)) or {}
-    except (yaml.YAMLError, RecursionError, ValueError) as exc:
+        document = yamldoc.load(_read_file(source)) or {}
+    except yamldoc.MalformedYaml as exc:
         raise IdentityError(f"failed unmarshalling configuration file at [{source}]: {exc}") from exc
     document = _mapping(document, source)
     listed = document.get("OrganizationalUnitIdentifiers") or []

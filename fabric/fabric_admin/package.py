@@ -23,6 +23,7 @@ METADATA_FILE: Final = "metadata.json"
 CODE_FILE: Final = "code.tar.gz"
 INDEX_FOLDER: Final = "META-INF/statedb/couchdb/"
 MAX_PACKAGE_BYTES: Final = 100 * 1024 * 1024
+MAX_METADATA_BYTES: Final = 1024 * 1024
 MAX_CODE_BYTES: Final = 256 * 1024 * 1024
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
@@ -74,6 +75,8 @@ def parse(data: bytes) -> ParsedPackage:
         if entry.type != tarball.REGULAR:
             raise PackageError(f"tar entry {entry.name} is not a regular file, type {entry.type}")
         with _during(f"could not read {entry.name} from tar"):
+            if entry.name == METADATA_FILE and entry.size > MAX_METADATA_BYTES:
+                raise PackageError(f"it is larger than {MAX_METADATA_BYTES} bytes")
             content = entry.read()
         if entry.name == METADATA_FILE:
             metadata = _parse_metadata(content)

@@ -5,6 +5,7 @@ Must not know what is in an archive. Contents are bounded, nothing is ever unpac
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from fabric_admin.errors import PackageError
@@ -27,6 +28,8 @@ _MAX_SIZE_DIGITS: Final = 20
 _MAX_NAME: Final = 100
 _MAX_PREFIX: Final = 155
 _MAX_SPECIAL_BYTES: Final = 1 << 20
+_MAX_LENGTH_DIGITS: Final = 9
+_OCTAL: Final = re.compile(rb"[0-7]*")
 _BAD_HEADER: Final = "archive/tar: invalid tar header"
 
 
@@ -49,16 +52,25 @@ class ArchiveReader:
 
     def __init__(self, source: GzipReader) -> None:
         self._source = source
-        self._entries = 0
+        self._entries = self._special = 0
 
     def __iter__(self) -> Iterator[Header]:
         """Yield each header; its content must be asked for, or is skipped."""
         while (header := self._next()) is not None:
-            self._entries += 1
-            if self._entries > MAX_ENTRIES:
-                raise PackageError(f"the archive has more than {MAX_ENTRIES} entries")
+            self._count_entry()
             yield header
             header.skip()
+
+    def _count_entry(self) -> None:
+        self._entries += 1
+        if self._entries > MAX_ENTRIES:
+            raise PackageError(f"the archive has more than {MAX_ENTRIES} entries")
+
+    def _count_special(self) -> None:
+        """Bound the headers that only describe the next entry, of which Go allows any number."""
+        self._special += 1
+        if self._special > 2 * MAX_ENTRIES:
+            raise PackageError(f"the archive has more than {2 * MAX_ENTRIES} extended headers")
 
     def _next(self) -> Header | None:
         overrides: dict[str, str] = {}
@@ -69,6 +81,7 @@ class ArchiveReader:
             header = _parse_header(block, self._source)
             if header.type not in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
                 return header.renamed(overrides)
+            self._count_special()
             if header.size > _MAX_SPECIAL_BYTES:
                 raise PackageError("archive/tar: header field too long")
             content = header.read()
@@ -151,10 +164,9 @@ def _number(field: bytes) -> int:
             raise PackageError(_BAD_HEADER)
         return value
     digits = field.strip(b" \0")
-    try:
-        return int(digits, 8) if digits else 0
-    except ValueError as exc:
-        raise PackageError(_BAD_HEADER) from exc
+    if not _OCTAL.fullmatch(digits):
+        raise PackageError(_BAD_HEADER)
+    return int(digits, 8) if digits else 0
 
 
 def _text(field: bytes) -> str:
@@ -164,15 +176,16 @@ def _text(field: bytes) -> str:
 def _pax_records(content: bytes) -> dict[str, str]:
     """Read records of the form ``<length> <key>=<value>``, each closed by a newline that the length counts."""
     found: dict[str, str] = {}
-    while content:
-        length, space, _ = content.partition(b" ")
-        size = int(length) if length.isdigit() and len(length) < 8 else 0  # noqa: PLR2004 - far above the limit
-        record = content[len(length) + 1 : size]
+    position = 0
+    while position < len(content):
+        length, space, _ = content[position : position + _MAX_LENGTH_DIGITS].partition(b" ")
+        end = position + (int(length) if length.isdigit() else 0)
+        record = content[position + len(length) + 1 : end]
         key, equals, value = record.partition(b"=")
-        if not space or not equals or not key or size > len(content) or not record.endswith(b"\n"):
+        if not space or not equals or not key or end > len(content) or not record.endswith(b"\n"):
             raise PackageError(_BAD_HEADER)
         found[key.decode("utf-8", "replace")] = value[:-1].decode("utf-8", "replace")
-        content = content[size:]
+        position = end
     return found
 
 

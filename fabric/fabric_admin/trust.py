@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from fabric_admin import certificates
@@ -149,7 +148,7 @@ def _load_crl(data: bytes) -> x509.CertificateRevocationList:
     try:
         loaded = x509.load_der_x509_crl(certificates.decode_pem(data) or data)
         list(loaded.extensions)
-    except (ValueError, TypeError, x509.DuplicateExtension) as exc:
+    except certificates.MALFORMED as exc:
         raise IdentityError(f"could not parse RevocationList: {exc}") from exc
     return loaded
 
@@ -160,7 +159,7 @@ def _signed_by(revocation_list: x509.CertificateRevocationList, issuer: x509.Cer
         return False
     try:
         return revocation_list.is_signature_valid(key)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except certificates.MALFORMED:
         return False
 
 

@@ -18,7 +18,11 @@ _PRINCIPAL_TYPES: Mapping[int, type[Message]] = {
     msp_principal_pb2.MSPPrincipal.ORGANIZATION_UNIT: msp_principal_pb2.OrganizationUnit,
     msp_principal_pb2.MSPPrincipal.IDENTITY: identities_pb2.SerializedIdentity,
 }
-_SUB_RULES = ("ANY", "ALL", "MAJORITY")
+_SUB_RULES = (
+    policies_pb2.ImplicitMetaPolicy.ANY,
+    policies_pb2.ImplicitMetaPolicy.ALL,
+    policies_pb2.ImplicitMetaPolicy.MAJORITY,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def _reach(
     if policy.type == policies_pb2.Policy.IMPLICIT_META:
         rule = decode(policies_pb2.ImplicitMetaPolicy, policy.value, ConfigError, "")
         subs = [found.get(f"{child}/{rule.sub_policy}", NOBODY) for child in children]
-        needed = {"ANY": 1, "ALL": len(subs), "MAJORITY": len(subs) // 2 + 1}[_SUB_RULES[rule.rule]] if subs else 0
+        # A rule nobody knows needs nobody, as in PolicyManager and in Fabric.
+        needed = (1, len(subs), len(subs) // 2 + 1)[rule.rule] if subs and rule.rule in _SUB_RULES else 0
         return _count(needed, subs)
     if policy.type == policies_pb2.Policy.SIGNATURE:
         envelope = decode(policies_pb2.SignaturePolicyEnvelope, policy.value, ConfigError, "")
