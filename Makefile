@@ -121,6 +121,11 @@ lock: $(VENV)/.complete ## Write the hashed requirements again; ARGS=--upgrade f
 typings: $(VENV)/.complete ## Write the type stubs of Fabric's messages again
 	$(BIN)/python -m opssc_tools.typings typings
 
+.PHONY: reference
+reference: $(VENV)/.complete ## Write the tables of docs/api.md and docs/reference again
+	$(BIN)/python -m opssc_tools.reference
+	$(BIN)/python -m opssc_tools.library_reference
+
 .PHONY: clean
 clean: ## Remove everything made inside the tree; the built programs stay in their cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .devnet .demo .bench

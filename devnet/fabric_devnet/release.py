@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Self
 
+from fabric_admin.capabilities import Line
+
 _VERSION: Final = re.compile(r"^\s*Version: v?(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 
@@ -28,6 +30,11 @@ class Release:
         return f"{self.major}.{self.minor}.{self.patch}"
 
     @property
+    def line(self) -> Line:
+        """The line this release belongs to, as the library tells them apart."""
+        return Line.FABRIC_3 if self >= FABRIC_3_0 else Line.FABRIC_2_5
+
+    @property
     def channel_capability(self) -> str:
         """The newest channel capability nodes of this release know (``fabric: common/capabilities/channel.go``)."""
         return "V3_0" if self >= FABRIC_3_0 else "V2_0"
@@ -35,4 +42,6 @@ class Release:
 
 FABRIC_2_5: Final = Release(2, 5)
 FABRIC_3_0: Final = Release(3, 0)
+FABRIC_3_1: Final = Release(3, 1)
+FABRIC_3_1_2: Final = Release(3, 1, 2)
 FABRIC_3_1_5: Final = Release(3, 1, 5)

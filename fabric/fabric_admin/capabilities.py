@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from fabric_admin.msp import MSPVersion
@@ -30,6 +31,17 @@ KNOWN_LEVELS: Final[Mapping[str, frozenset[str]]] = {
     "Application": APPLICATION_LEVELS | {"V1_1_PVTDATA_EXPERIMENTAL", "V1_1_RESOURCETREE_EXPERIMENTAL"},
 }
 """Every level the nodes of Fabric 3.1 know, by section; those of 2.5 lack V3_0."""
+
+
+class Line(StrEnum):
+    """A line of Fabric releases whose nodes decide alike."""
+
+    FABRIC_2_5 = "2.5"
+    FABRIC_3 = "3"
+
+    def known_levels(self, section: str) -> frozenset[str]:
+        """Return the capability levels of a section that nodes of this line know."""
+        return KNOWN_LEVELS[section] - ({"V3_0"} if self is Line.FABRIC_2_5 else frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ class Capabilities:
         """Whether the channel has the ``_lifecycle`` of Fabric 2 and later."""
         return bool(self.application & _LIFECYCLE)
 
-    def unknown(self, section: str) -> tuple[str, ...]:
-        """Return the levels of a section (``Channel``, ``Orderer``, ``Application``) no node knows, sorted."""
+    def unknown(self, section: str, line: Line = Line.FABRIC_3) -> tuple[str, ...]:
+        """Return the levels of a section (``Channel``, ``Orderer``, ``Application``) nodes do not know, sorted."""
         required = {"Channel": self.channel, "Orderer": self.orderer, "Application": self.application}[section]
-        return tuple(sorted(required - KNOWN_LEVELS[section]))
+        return tuple(sorted(required - line.known_levels(section)))

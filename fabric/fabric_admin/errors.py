@@ -20,7 +20,8 @@
     ├─ CommitFailed                 ordered, then flagged invalid by the committing peer
     ├─ DeliverError                 a block stream ended with a status other than SUCCESS
     ├─ OrdererRefused               Broadcast answered with a status other than SUCCESS
-    └─ ParticipationError           an orderer's channel participation API answered with an error
+    ├─ ParticipationError           an orderer's channel participation API answered with an error
+    └─ NotOffered                   the node's release of Fabric does not have what was asked for
 
 This module must not import anything of the package.
 """
@@ -191,6 +192,14 @@ class OrdererRefused(FabricError):
         super().__init__(f"orderer refused the envelope with {status}: {info}")
         self.status = status
         self.info = info
+
+
+class NotOffered(FabricError):
+    """The node's release of Fabric does not have what was asked for; ``since`` is the first that does (``3.1.2``)."""
+
+    def __init__(self, what: str, since: str, instead: str) -> None:
+        super().__init__(f"the node does not offer {what}, which came with Fabric {since}: {instead}")
+        self.since = since
 
 
 class ParticipationError(FabricError):

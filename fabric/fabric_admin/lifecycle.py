@@ -24,7 +24,7 @@ from fabric_admin.definition import (
     signature_policy_parameter,
 )
 from fabric_admin.endorser import Endorser
-from fabric_admin.errors import ChaincodeError, InvalidInput, PackageError, PolicySyntaxError
+from fabric_admin.errors import ChaincodeError, InvalidInput, NotOffered, PackageError, PolicySyntaxError
 from fabric_admin.gateway import Gateway
 from fabric_admin.wire import decode
 
@@ -50,6 +50,9 @@ __all__ = [
 
 LIFECYCLE: Final = "_lifecycle"
 _NOT_FOUND: Final = 404
+_QUERY_ALL_APPROVED: Final = "QueryApprovedChaincodeDefinitions"
+_UNMAPPED: Final = f"Unmapped policy for _lifecycle/{_QUERY_ALL_APPROVED}"
+"""What a peer says of a function it does not have."""
 _NO_APPROVAL: Final = (
     "failed to invoke backing implementation of 'QueryApprovedChaincodeDefinition': "
     "could not fetch approved chaincode definition"
@@ -239,14 +242,19 @@ class Lifecycle:
     async def query_approved_all(
         self, channel: str, *, timeout_seconds: float = 30.0
     ) -> tuple[ApprovedDefinition, ...]:
-        """Return all the own organization's approvals, sorted by name and sequence (Fabric 3.0 and later)."""
-        result = await self._query(
-            "QueryApprovedChaincodeDefinitions",
-            lifecycle_pb2.QueryApprovedChaincodeDefinitionsArgs(),
-            lifecycle_pb2.QueryApprovedChaincodeDefinitionsResult,
-            channel=channel,
-            timeout_seconds=timeout_seconds,
-        )
+        """Return all the own organization's approvals, sorted by name and sequence; raises NotOffered before 3.0."""
+        try:
+            result = await self._query(
+                _QUERY_ALL_APPROVED,
+                lifecycle_pb2.QueryApprovedChaincodeDefinitionsArgs(),
+                lifecycle_pb2.QueryApprovedChaincodeDefinitionsResult,
+                channel=channel,
+                timeout_seconds=timeout_seconds,
+            )
+        except ChaincodeError as exc:
+            if _UNMAPPED in exc.message:
+                raise NotOffered(_QUERY_ALL_APPROVED, "3.0", "query the approval of each name") from exc
+            raise
         found = (_read_approved(item, item.name) for item in result.approved_chaincode_definitions)
         return tuple(sorted(found, key=lambda approved: (approved.definition.name, approved.definition.sequence)))
 

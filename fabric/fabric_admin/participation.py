@@ -14,13 +14,17 @@ import aiohttp
 from fabric_protos.common import common_pb2
 from google.protobuf.message import DecodeError
 
-from fabric_admin.errors import DeadlineExceeded, IdentityError, ParticipationError, TransportError
+from fabric_admin.errors import DeadlineExceeded, IdentityError, NotOffered, ParticipationError, TransportError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 _CHANNELS: Final = "/participation/v1/channels"
 _LOWEST_FAILURE: Final = 400
+_NOT_ALLOWED: Final = 405
+_NOT_FOUND: Final = 404
+_NO_ROUTE: Final = "404 page not found"
+"""What Go's router answers where the orderer serves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Participation:
     async def update(
         self, channel: str, envelope: common_pb2.Envelope, *, timeout_seconds: float = 30.0
     ) -> ChannelInfo:
-        """Hand in a CONFIG_UPDATE envelope for ``channel`` (Fabric 3.1.2 and later).
+        """Hand in a CONFIG_UPDATE envelope for ``channel``; raises NotOffered before Fabric 3.1.2.
 
         The height in the answer may still be the old one. Asks for the channel first: orderers up to 3.1.5 lock
         themselves up over an update of one they do not have.
@@ -91,14 +95,24 @@ class Participation:
         await self.info(channel, timeout_seconds=timeout_seconds)
         form = aiohttp.FormData()
         form.add_field("config-update-envelope", envelope.SerializeToString(), filename="config_update.pb")
-        return _read_info(await self._request("PUT", _CHANNELS, timeout_seconds, form))
+        try:
+            return _read_info(await self._request("PUT", _CHANNELS, timeout_seconds, form))
+        except ParticipationError as exc:
+            if (exc.status, exc.message) == (_NOT_ALLOWED, "invalid request method: PUT"):
+                raise NotOffered("config updates over channel participation", "3.1.2", "broadcast them") from exc
+            raise
 
     async def block(
         self, channel: str, number: int | Literal["newest", "oldest", "config"], *, timeout_seconds: float = 30.0
     ) -> common_pb2.Block:
-        """Return one block (Fabric 3.1.2 and later); ParticipationError 404 when there is none."""
+        """Return one block; ParticipationError 404 when there is none, NotOffered before Fabric 3.1.2."""
         path = f"{_CHANNELS}/{quote(channel, safe='')}/blocks/{number}"
-        body = await self._exchange("GET", path, timeout_seconds)
+        try:
+            body = await self._exchange("GET", path, timeout_seconds)
+        except ParticipationError as exc:
+            if (exc.status, exc.message) == (_NOT_FOUND, _NO_ROUTE):
+                raise NotOffered("blocks over channel participation", "3.1.2", "fetch them with Orderer") from exc
+            raise
         try:
             return common_pb2.Block.FromString(body)
         except DecodeError as exc:

@@ -15,6 +15,7 @@ from fabric_protos.peer.lifecycle import lifecycle_pb2
 
 from fabric_admin.errors import CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import parse
+from fabric_devnet.release import FABRIC_3_1
 
 if TYPE_CHECKING:
     from conformance.consortium import Consortium
@@ -150,6 +151,12 @@ async def test_batches_of_writes_and_reads_are_carried_out_in_order(raw: RawDepl
         return ok()
 
     raw.script = write
+    if raw.consortium.network.release < FABRIC_3_1:
+        # The peer said at READY that it has no batches; a shim that asks nevertheless loses its stream.
+        with pytest.raises(GatewayError) as refused:
+            await raw.submit()
+        assert refused.value.details[0].message.endswith(": error sending: chaincode stream terminated")
+        return
     await raw.submit()
 
     async def read(_msp_id: str, transaction: Transaction) -> proposal_response_pb2.Response:
@@ -300,7 +307,8 @@ async def test_a_server_that_dies_ends_its_transactions_and_is_dialled_again(raw
 
     assert refused.value.details[0].message.endswith(": error sending: chaincode stream terminated")
     assert await raw.evaluate() == b""
-    assert [payload.hex() for payload in server.ready] == ["080110e807180120e807"]
+    batches = "080110e807180120e807" if raw.consortium.network.release >= FABRIC_3_1 else ""
+    assert [payload.hex() for payload in server.ready] == [batches]
 
 
 async def test_a_server_that_registers_another_package_is_never_used(raw: RawDeployment) -> None:

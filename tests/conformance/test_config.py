@@ -22,6 +22,7 @@ from fabric_admin.errors import (
     ConfigError,
     DeliverError,
     GatewayError,
+    NotOffered,
     OrdererRefused,
     ParticipationError,
     RequestRefused,
@@ -32,6 +33,7 @@ from fabric_admin.participation import Participation
 from fabric_admin.proposal import build_envelope
 from fabric_admin.system import System
 from fabric_admin.transport import Connection
+from fabric_devnet.release import FABRIC_3_1_2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -356,6 +358,12 @@ async def test_the_admin_endpoint_takes_a_config_update_and_serves_blocks(
 ) -> None:
     admin = channel.admin(ORG1)
     update = await channel.update(set_anchors("org1", 4714))
+    if channel.network.release < FABRIC_3_1_2:
+        with pytest.raises(NotOffered, match="broadcast them"):
+            await participation.update(channel.name, channel.envelope(update, [admin], admin))
+        with pytest.raises(NotOffered, match="fetch them with Orderer"):
+            await participation.block(channel.name, "config")
+        return
 
     info = await participation.update(channel.name, channel.envelope(update, [admin], admin))
     assert (info.name, info.status) == (channel.name, "active")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from fabric_protos.common import common_pb2, configtx_pb2
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import authorization, bft, raft, submission
 from fabric_admin.channelconfig.compatibility import check_compatible
 from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT
@@ -45,19 +46,23 @@ class Forecast:
         return tuple(verdict for verdict in self.verdicts if verdict.missing)
 
 
-def propose(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -> configtx_pb2.Config:
+def propose(
+    config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime, line: Line = Line.FABRIC_3
+) -> configtx_pb2.Config:
     """Return the config the envelope leads to; raises ConfigUpdateRefused with the orderer's status and text."""
     try:
         submission.check_submission(config, envelope, now)
     except ConfigUpdateRefused as exc:
         raise exc.within("config update for existing channel did not pass initial checks") from exc
-    return apply(config, envelope, now)
+    return apply(config, envelope, now, line)
 
 
-def apply(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -> configtx_pb2.Config:
+def apply(
+    config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime, line: Line = Line.FABRIC_3
+) -> configtx_pb2.Config:
     """Decide on the update alone, whoever submits it; raises ConfigUpdateRefused with the orderer's text."""
     try:
-        result, proposed = derive(config, envelope)
+        result, proposed = derive(config, envelope, line)
         if config.consensus.type == ETCDRAFT:
             try:
                 raft.check_metadata(config, proposed, now)
@@ -72,7 +77,7 @@ def apply(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -
         raise exc.within("config update for existing channel did not pass final checks") from exc
     try:
         update = authorization.read_update(authorization.update_envelope(envelope).config_update)
-        check_maintenance(config, proposed, update)
+        check_maintenance(config, proposed, update, line)
     except ConfigUpdateRefused as exc:
         raise exc.within("config update for existing channel did not pass maintenance checks") from exc
     if config.consensus.type == BFT:
@@ -80,11 +85,13 @@ def apply(config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime) -
     return result
 
 
-def derive(config: ChannelConfig, envelope: common_pb2.Envelope) -> tuple[configtx_pb2.Config, ChannelConfig]:
+def derive(
+    config: ChannelConfig, envelope: common_pb2.Envelope, line: Line = Line.FABRIC_3
+) -> tuple[configtx_pb2.Config, ChannelConfig]:
     """Authorize an update, set the result up, and check that it may follow; raises ConfigUpdateRefused."""
     result = authorization.authorize(config, authorization.update_envelope(envelope))
     proposed = load_result(config, result)
-    check_compatible(config, proposed)
+    check_compatible(config, proposed, line)
     return result, proposed
 
 
@@ -103,11 +110,12 @@ def forecast(
     config_update: configtx_pb2.ConfigUpdate | bytes,
     signatures: Iterable[configtx_pb2.ConfigSignature],
     now: datetime,
+    line: Line = Line.FABRIC_3,
 ) -> Forecast:
     """Say what an orderer will do with an update that a writer of the channel submits with these signatures."""
     data, collected = update_bytes(config_update), tuple(signatures)
     try:
-        result = apply(config, assemble(config.channel_id, data, collected), now)
+        result = apply(config, assemble(config.channel_id, data, collected), now, line)
     except ConfigUpdateRefused as exc:
         return Forecast(accepted=False, refusal=exc, verdicts=_verdicts(config, data, collected), config=None)
     return Forecast(accepted=True, refusal=None, verdicts=evaluate(config, data, collected), config=result)

@@ -16,7 +16,7 @@ from fabric_protos.peer import policy_pb2
 
 from fabric_admin import blocks
 from fabric_admin.batch import Batch
-from fabric_admin.capabilities import Capabilities
+from fabric_admin.capabilities import Capabilities, Line
 from fabric_admin.channelconfig import acceptance, evaluation, loading
 from fabric_admin.channelconfig.consensus import Consensus, Consenter
 from fabric_admin.channelconfig.organizations import OrdererEndpoint, Organization
@@ -144,13 +144,15 @@ class ChannelConfig:
         """Return a policy for people, such as ``MAJORITY Endorsement``."""
         return policy_text(self.policies.get(policy_path))
 
-    def propose(self, envelope: common_pb2.Envelope, *, now: datetime | None = None) -> configtx_pb2.Config:
+    def propose(
+        self, envelope: common_pb2.Envelope, *, now: datetime | None = None, line: Line = Line.FABRIC_3
+    ) -> configtx_pb2.Config:
         """Return the config a signed CONFIG_UPDATE envelope leads to, deciding exactly as an orderer does.
 
         Raises ConfigUpdateRefused with the orderer's text and status. ``now`` (default: the clock) matters for
-        certificates that expire.
+        certificates that expire, ``line`` says which releases the orderers run.
         """
-        return acceptance.propose(self, envelope, now or datetime.now(UTC))
+        return acceptance.propose(self, envelope, now or datetime.now(UTC), line)
 
     def evaluate(
         self,
@@ -169,9 +171,10 @@ class ChannelConfig:
         signatures: Iterable[configtx_pb2.ConfigSignature] = (),
         *,
         now: datetime | None = None,
+        line: Line = Line.FABRIC_3,
     ) -> acceptance.Forecast:
         """Say, without asking one, whether an orderer will accept an update with these signatures, and if not why."""
-        return acceptance.forecast(self, config_update, signatures, now or datetime.now(UTC))
+        return acceptance.forecast(self, config_update, signatures, now or datetime.now(UTC), line)
 
 
 def policy_rule(config: ChannelConfig, validation_parameter: bytes) -> NOutOf:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fabric_protos.common import configtx_pb2
 
+from fabric_admin.capabilities import Line
 from fabric_admin.errors import ConfigUpdateRefused
 
 if TYPE_CHECKING:
@@ -21,22 +22,22 @@ STAGE: Final = "compatible"
 _KEEP_MSP_ID: Final = "keep the MSP ID, or remove the organization and add it under another group name"
 
 
-def check_compatible(current: ChannelConfig, proposed: ChannelConfig) -> None:
+def check_compatible(current: ChannelConfig, proposed: ChannelConfig, line: Line = Line.FABRIC_3) -> None:
     """Refuse a config that orderers cannot run or that may not follow the current one; raises ConfigUpdateRefused."""
-    _check_supported(proposed)
+    _check_supported(proposed, line)
     _check_orderer(current, proposed)
     _check_application(current, proposed)
     _check_consortiums(current, proposed)
 
 
-def _check_supported(proposed: ChannelConfig) -> None:
+def _check_supported(proposed: ChannelConfig, line: Line) -> None:
     prefix = "config update is not compatible"
     if not _has(proposed, "Orderer"):
         raise _refused(
             f"{prefix}: config does not contain orderer config", "/Channel/Orderer", "keep the Orderer section"
         )
     for section, path in (("Orderer", "/Channel/Orderer/Capabilities"), ("Channel", "/Channel/Capabilities")):
-        unknown = proposed.capabilities.unknown(section)
+        unknown = proposed.capabilities.unknown(section, line)
         if unknown:
             reason = f"{section} capability {unknown[0]} is required but not supported"
             raise _refused(

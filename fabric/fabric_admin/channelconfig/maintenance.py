@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from fabric_protos.common import configtx_pb2
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig.bft import check_options, read_options
-from fabric_admin.channelconfig.consensus import BFT, raft_consenters, raft_metadata
+from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT, raft_consenters, raft_metadata
 from fabric_admin.errors import ConfigError, ConfigUpdateRefused
 
 if TYPE_CHECKING:
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
 
 STAGE: Final = "maintenance_checks"
 ELEMENT: Final = "/Channel/Orderer/ConsensusType"
+_TARGETS: Final = {Line.FABRIC_2_5: frozenset({ETCDRAFT, "solo", "kafka"}), Line.FABRIC_3: frozenset({BFT})}
 _ONE_STEP: Final = "enter maintenance mode, change the consensus type, leave it: one update for each step"
 
 
-def check_maintenance(current: ChannelConfig, proposed: ChannelConfig, update: configtx_pb2.ConfigUpdate) -> None:
-    """Refuse a change of consensus type or state that Fabric refuses; raises ConfigUpdateRefused."""
+def check_maintenance(
+    current: ChannelConfig,
+    proposed: ChannelConfig,
+    update: configtx_pb2.ConfigUpdate,
+    line: Line = Line.FABRIC_3,
+) -> None:
+    """Refuse a change of consensus type or state that orderers of a line refuse; raises ConfigUpdateRefused."""
     before, after = current.consensus, proposed.consensus
     if not current.capabilities.consensus_migration:
         _check_without_migration(before, after)
@@ -31,7 +38,7 @@ def check_maintenance(current: ChannelConfig, proposed: ChannelConfig, update: c
     if before.state != after.state:
         _check_state_change(before, after, update)
     if before.type != after.type:
-        _check_type_change(before, after)
+        _check_type_change(before, after, line)
 
 
 def _check_without_migration(before: Consensus, after: Consensus) -> None:
@@ -72,13 +79,18 @@ def _require_only_consensus_type(update: configtx_pb2.ConfigUpdate) -> None:
         raise _refused("config update contain more then just the ConsensusType value in the Orderer group")
 
 
-def _check_type_change(before: Consensus, after: Consensus) -> None:
+def _check_type_change(before: Consensus, after: Consensus, line: Line) -> None:
     change = f"attempted to change consensus type from {before.type} to {after.type}"
     for consensus, name in ((before, "current"), (after, "next")):
         if not consensus.state:
             raise _refused(f"{change}, but {name} config ConsensusType.State is not in maintenance mode")
-    if after.type != BFT:
+    if after.type not in _TARGETS[line]:
         raise _refused(f"{change}, transition not supported")
+    if after.type == BFT:
+        _check_bft(before, after)
+
+
+def _check_bft(before: Consensus, after: Consensus) -> None:
     try:
         options = read_options(after.metadata)
     except ConfigError as exc:
