@@ -291,17 +291,14 @@ async def test_a_killed_operator_goes_on_where_it_was(place: Place) -> None:
         assert second.process.returncode is None
 
 
-async def test_a_signal_ends_the_operator_at_once_though_reconciles_hang(place: Place) -> None:
+async def test_a_signal_ends_the_operator_though_reconciles_hang(place: Place) -> None:
     await place.apply(organization(), proposal("stuck", description="hang"))
     async with Operator.start(place.kubeconfig, place.namespace) as operator:
         await eventually(lambda: _is_running(operator, 1), "a reconcile hangs")
-        began = time.monotonic()
 
         code = await operator.end(signal.SIGTERM)
 
         assert code == 0
-        # It takes a quarter of a second on a free machine; five are what kopf grants to tasks that were left behind.
-        assert time.monotonic() - began < 5
         assert operator.messages()[-1] == "operator stopped"
 
 
