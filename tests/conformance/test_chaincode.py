@@ -276,13 +276,20 @@ async def test_lifecycle_can_be_asked_from_a_chaincode_but_qscc_cannot(raw: RawD
 
 async def test_a_server_that_is_down_is_named_and_tried_again_next_time(raw: RawDeployment) -> None:  # 26
     await raw.stop_server("Org1MSP")
+    refusals = []
 
-    with pytest.raises(GatewayError) as refused:
-        await raw.evaluate()
+    async def dialled() -> bool:
+        with pytest.raises(GatewayError) as refused:
+            await raw.evaluate()
+        refusals.append((refused.value.code, refused.value.details[0].message))
+        # Until the peer has noticed, it uses the stream that has ended.
+        return not refusals[-1][1].endswith(": error sending: chaincode stream terminated")
+
+    await eventually(dialled)
     await raw.start_server("Org1MSP")
 
-    detail = refused.value.details[0].message
-    assert refused.value.code == "ABORTED"
+    code, detail = refusals[-1]
+    assert code == "ABORTED"
     assert detail.startswith("error in simulation: failed to execute transaction ")
     assert f": could not launch chaincode {raw.package_id}: connection to {raw.package_id} failed: " in detail
     assert detail.endswith('connect: connection refused"')
