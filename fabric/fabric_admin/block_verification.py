@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from fabric_protos.common import common_pb2, configuration_pb2
 from fabric_protos.msp import identities_pb2
 
-from fabric_admin.blocks import data_hash, header_bytes, header_hash
+from fabric_admin.block_hashes import data_hash, header_bytes, header_hash
 from fabric_admin.errors import BlockError
 from fabric_admin.policy import SignedData
 from fabric_admin.wire import decode

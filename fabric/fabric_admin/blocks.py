@@ -5,7 +5,6 @@ Pure. A block may hold transactions that no peer accepts: reading one never fail
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,9 +15,28 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 
-from fabric_admin.der import encode
+from fabric_admin.block_hashes import data_hash, header_bytes, header_hash
+from fabric_admin.block_verification import verify
 from fabric_admin.errors import BlockError
 from fabric_admin.wire import decode
+
+__all__ = [
+    "NOT_VALIDATED",
+    "Event",
+    "TransactionView",
+    "Write",
+    "code_name",
+    "config_envelope",
+    "data_hash",
+    "envelope",
+    "header_bytes",
+    "header_hash",
+    "is_config_block",
+    "last_config_index",
+    "transactions",
+    "validation_code",
+    "verify",
+]
 
 NOT_VALIDATED: Final = "NOT_VALIDATED"
 _SIGNATURES = common_pb2.BlockMetadataIndex.SIGNATURES
@@ -71,23 +89,6 @@ class TransactionView:
     def valid(self) -> bool:
         """Whether the peer that served the block accepted the transaction."""
         return self.validation_code == "VALID"
-
-
-def header_bytes(header: common_pb2.BlockHeader) -> bytes:
-    """Return the ASN.1 DER bytes that are hashed and signed (``fabric: protoutil/blockutils.go``)."""
-    number = header.number.to_bytes(header.number.bit_length() // 8 + 1, "big")
-    content = b"".join((encode(0x02, number), encode(0x04, header.previous_hash), encode(0x04, header.data_hash)))
-    return encode(0x30, content)
-
-
-def header_hash(header: common_pb2.BlockHeader) -> bytes:
-    """Return the block's hash, which the next block names as ``previous_hash``: 32 bytes."""
-    return hashlib.sha256(header_bytes(header)).digest()
-
-
-def data_hash(data: common_pb2.BlockData) -> bytes:
-    """Return the hash over all envelopes that the header names as ``data_hash``: 32 bytes."""
-    return hashlib.sha256(b"".join(data.data)).digest()
 
 
 def envelope(block: common_pb2.Block, index: int = 0) -> common_pb2.Envelope:

@@ -73,7 +73,11 @@ def _principal(policy: SignaturePolicy, index: int, members: AbstractSet[str]) -
     principal = policy.envelope.identities[index]
     if principal.principal_classification != msp_principal_pb2.MSPPrincipal.ROLE:
         raise ConfigError(f"policy {policy_text(policy)} names identities or units, not organizations")
-    role = decode(msp_principal_pb2.MSPRole, principal.principal, ConfigError, f"policy {policy_text(policy)}")
+    # The policy's text is only made when it is needed: it is as long as the policy, for each of its principals.
+    try:
+        role = decode(msp_principal_pb2.MSPRole, principal.principal, ConfigError, "")
+    except ConfigError as exc:
+        raise ConfigError(f"policy {policy_text(policy)}{exc}") from exc
     return role.msp_identifier if role.msp_identifier in members else None
 
 
