@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from fabric_devnet.network import Network
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-# Fabric goes through elements, and through sections, in no order: what follows may be about another one.
-SEVERAL = ("error validating DeltaSet: ", "initializing channelconfig failed: ")
+# Fabric goes through elements, sections and capabilities in no order: what follows may be about another one.
+SEVERAL = ("error validating DeltaSet: ", "initializing channelconfig failed: ", " capabilities: ")
 ACCEPTED = ("SUCCESS", "")
 # Updates that are accepted may forbid what others would change: a channel is left before nothing goes any more.
 CHANNELS, UPDATES_PER_CHANNEL, DRAWN_AT_ONCE = 6, 52, 12
