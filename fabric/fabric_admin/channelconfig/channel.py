@@ -114,6 +114,11 @@ class ChannelConfig:
         trusted = tuple(pem for each in self.orderer_organizations.values() for pem in each.msp.tls_root_certs)
         return tuple(OrdererEndpoint(address, "", trusted) for address in self._global_orderer_addresses)
 
+    @property
+    def orderers(self) -> tuple[OrdererEndpoint, ...]:
+        """Where to send transactions: another name for ``orderer_endpoints``."""
+        return self.orderer_endpoints
+
     def organization(self, msp_id: str) -> Organization:
         """Return an organization (application before orderer) by MSP ID; raises ConfigError when it is no member."""
         for organization in (*self.organizations.values(), *self.orderer_organizations.values()):
