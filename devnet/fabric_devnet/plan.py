@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fabric_devnet.errors import NodeFailed
+from fabric_devnet.ports import LOOPBACK, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +16,6 @@ if TYPE_CHECKING:
 
 ORDERER_MSP_ID = "OrdererMSP"
 ORDERER_DOMAIN = "example.com"
-LOOPBACK = "127.0.0.1"
-# Below Linux's ephemeral range, so that no outgoing connection takes a port between choosing and listening.
-_FIRST_PORT, _LAST_PORT = 20000, 32000
-_PORT_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class NetworkPlan:
 
 def build_plan(spec: NetworkSpec) -> NetworkPlan:
     """Choose addresses that are free now for every node of `spec`; writes nothing."""
-    ports = _free_ports(3 * (spec.organizations * spec.peers + spec.orderers))
+    ports = iter(free_ports(3 * (spec.organizations * spec.peers + spec.orderers)))
     network_prefix = f"127.{1 + secrets.randbelow(254)}.{1 + secrets.randbelow(254)}"
     organizations = tuple(
         _plan_organization(spec, number, network_prefix, ports) for number in range(1, spec.organizations + 1)
@@ -155,24 +149,3 @@ def _plan_orderers(spec: NetworkSpec, ports: Iterator[int]) -> OrdererOrganizati
         )
         orderers.append(node)
     return OrdererOrganizationPlan(ORDERER_MSP_ID, ORDERER_DOMAIN, directory, tuple(orderers))
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    """Yield `count` different TCP ports that were free on 127.0.0.1 just now."""
-    chosen: list[int] = []
-    for _ in range(_PORT_ATTEMPTS + count):
-        if len(chosen) == count:
-            return iter(chosen)
-        port = _FIRST_PORT + secrets.randbelow(_LAST_PORT - _FIRST_PORT)
-        if port not in chosen and _is_free(port):
-            chosen.append(port)
-    raise NodeFailed(f"no {count} free TCP ports on {LOOPBACK} between {_FIRST_PORT} and {_LAST_PORT}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from component.rawchaincode import RawChaincode, Transaction, ok, serve
@@ -12,6 +11,7 @@ from conformance.consortium import eventually
 from fabric_admin.definition import Definition
 from fabric_admin.errors import GatewayError
 from fabric_admin.package import build_ccaas
+from fabric_devnet.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,7 +37,7 @@ class RawDeployment:
         self.script: Script = _succeed
         self.calls: list[str] = []
         self.servers: dict[str, AsyncExitStack] = {}
-        self._port = _free_port([member.organization.chaincode_host for member in consortium.members])
+        (self._port,) = free_ports(1, tuple(member.organization.chaincode_host for member in consortium.members))
 
     @classmethod
     @asynccontextmanager
@@ -118,17 +118,6 @@ class RawDeployment:
             transient=transient,
             is_init=is_init,
         )
-
-
-def _free_port(hosts: list[str]) -> int:
-    """Choose a port that is free on every one of these addresses."""
-    with ExitStack() as stack:
-        probe = stack.enter_context(socket.socket())
-        probe.bind((hosts[0], 0))
-        port: int = probe.getsockname()[1]
-        for host in hosts[1:]:
-            stack.enter_context(socket.socket()).bind((host, port))
-        return port
 
 
 async def _succeed(_msp_id: str, _transaction: Transaction) -> proposal_response_pb2.Response:

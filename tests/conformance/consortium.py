@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from fabric_admin.lifecycle import Definition, Lifecycle
 from fabric_admin.package import build_ccaas
 from fabric_admin.system import System
 from fabric_admin.transport import Connection
+from fabric_devnet.ports import free_ports
 from opssc_chaincode.shim.server import Server
 from opssc_tools.asset.chaincode import AssetChaincode
 
@@ -106,7 +106,7 @@ class Consortium:
     @contextlib.asynccontextmanager
     async def running_asset(self, name: str) -> AsyncIterator[str]:
         """Install and deploy the asset chaincode as `name`, with one server per member; yields the package ID."""
-        port = _free_port(self.members)
+        (port,) = free_ports(1, tuple(member.organization.chaincode_host for member in self.members))
         package = build_ccaas(name, f"{{{{.chaincode_host}}}}:{port}")
         package_id = await self.install(package)
         await self.deploy(name, package_id)
@@ -135,14 +135,3 @@ def _member(organization: Organization, connection: Connection) -> Member:
         endorser=Endorser(connection, organization.admin),
         system=System(connection, organization.admin),
     )
-
-
-def _free_port(members: tuple[Member, ...]) -> int:
-    """Choose a port that is free on every member's chaincode address."""
-    with contextlib.ExitStack() as stack:
-        probe = stack.enter_context(socket.socket())
-        probe.bind((members[0].organization.chaincode_host, 0))
-        port: int = probe.getsockname()[1]
-        for member in members[1:]:
-            stack.enter_context(socket.socket()).bind((member.organization.chaincode_host, port))
-        return port
