@@ -14,9 +14,17 @@ class LedgerPosition(NamedTuple):
     position: int
 
 
-def rank(creator: MspID, proposal_id: ProposalID, organizations: Iterable[MspID]) -> tuple[MspID, ...]:
-    """Order organizations by SHA-256(creator NUL id NUL mspID), each once; the first acts first."""
-    return tuple(sorted(set(organizations), key=lambda msp_id: (_weight(creator, proposal_id, msp_id), msp_id)))
+def rank_by(seed: bytes, organizations: Iterable[MspID]) -> tuple[MspID, ...]:
+    """Order organizations by SHA-256(seed NUL mspID), each once; the first acts first.
+
+    The order is the same in every organization, and another one for another seed; `proposal_seed` gives a proposal's.
+    """
+    return tuple(sorted(set(organizations), key=lambda msp_id: (_weight(seed, msp_id), msp_id)))
+
+
+def proposal_seed(creator: MspID, proposal_id: ProposalID) -> bytes:
+    """What organizations are ranked by for one proposal: creator, NUL, id."""
+    return b"\x00".join((creator.encode(), proposal_id.encode()))
 
 
 def decided_last(decided: Mapping[ProposalName, LedgerPosition]) -> ProposalName | None:
@@ -28,5 +36,5 @@ def decided_last(decided: Mapping[ProposalName, LedgerPosition]) -> ProposalName
     return max(decided, key=lambda name: (decided[name], name), default=None)
 
 
-def _weight(creator: MspID, proposal_id: ProposalID, msp_id: MspID) -> bytes:
-    return sha256(b"\x00".join(part.encode() for part in (creator, proposal_id, msp_id))).digest()
+def _weight(seed: bytes, msp_id: MspID) -> bytes:
+    return sha256(b"\x00".join((seed, msp_id.encode()))).digest()

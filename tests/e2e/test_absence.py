@@ -10,7 +10,7 @@ import pytest
 from e2e import oracle
 
 from fabric_admin.errors import FabricError
-from opssc_chaincode.ranking import rank
+from opssc_chaincode.ranking import proposal_seed, rank_by
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools.environment.objects import condition
@@ -46,7 +46,7 @@ def stalls_noted(scenario: Scenario) -> Iterator[list[str]]:
 def first_ranked(scenario: Scenario) -> Member:
     """The organization that commits first when all approve."""
     members = {member.msp_id: member for member in scenario.members}
-    return members[rank(scenario.ref.creator, scenario.ref.id, members)[0]]
+    return members[rank_by(proposal_seed(scenario.ref.creator, scenario.ref.id), members)[0]]
 
 
 def others(scenario: Scenario, one: Member) -> tuple[Member, ...]:

@@ -6,13 +6,13 @@ It is pure: everything it needs was observed before, on the organization's own p
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from fabric_admin.definition import Definition
 from fabric_admin.policy import NOutOf
+from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
@@ -113,11 +113,6 @@ class DeploymentDecision:
     stalled: bool = False
     commit_possible: bool = False
     requeue_seconds: float | None = None
-
-
-def rank(seed: bytes, candidates: Iterable[str]) -> tuple[str, ...]:
-    """Order MSP IDs by SHA-256(seed, NUL, MSP ID): the same in every organization, different for every proposal."""
-    return tuple(sorted(candidates, key=lambda msp_id: hashlib.sha256(seed + b"\x00" + msp_id.encode()).digest()))
 
 
 def decide_deployment(target: Target, observed: DeploymentObserved) -> DeploymentDecision:
@@ -292,7 +287,7 @@ def _decide_commit(
     """The first-ranked approved organization commits; each next one waits for the ones before it."""
     if not (possible and approved.holds and target.commit_allowed and observed.own_msp_id in agreed):
         return (), None
-    order = rank(target.rank_seed, agreed)
+    order = rank_by(target.rank_seed, agreed)
     wait = order.index(observed.own_msp_id) * TAKEOVER_SECONDS - observed.ready_seconds
     if wait > 0:
         return (), wait
@@ -305,4 +300,4 @@ def _other_endorsers(target: Target, agreed: frozenset[str], failed_commits: int
     """Whom to prefer after a failure: every organization that is asked must endorse, and one may be gone for good."""
     if failed_commits == 0:
         return ()
-    return rank(target.rank_seed + b"\x00" + str(failed_commits).encode(), agreed)
+    return rank_by(target.rank_seed + b"\x00" + str(failed_commits).encode(), agreed)

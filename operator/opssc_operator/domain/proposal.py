@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from opssc_chaincode.model import Facts
+from opssc_chaincode.ranking import proposal_seed, rank_by
 from opssc_chaincode.tally import Phase as LedgerPhase
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import ConditionType, Reason
@@ -25,7 +26,6 @@ from opssc_operator.domain.deployment import (
     DeploymentObserved,
     Target,
     decide_deployment,
-    rank,
 )
 from opssc_operator.domain.planning import Plan
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
@@ -274,7 +274,7 @@ def _decide_expired(observed: ProposalObserved, facts: Facts) -> _Stage:
     skew = timedelta(seconds=facts.proposal.snapshot.charter.max_clock_skew_seconds)
     # One more second, since the contract compares the transaction's whole second with the deadline.
     passed = (observed.now - deadline - skew).total_seconds() - 1.0
-    wait = rank(rank_seed(observed.ref), members).index(observed.own_msp_id) * TAKEOVER_SECONDS - passed
+    wait = rank_by(rank_seed(observed.ref), members).index(observed.own_msp_id) * TAKEOVER_SECONDS - passed
     if _is_suspended(observed):
         return stage
     actions = () if wait > 0 else (Close("Expired", "the deadline passed without a decision"),)
@@ -464,5 +464,5 @@ def _finalizer_wanted(observed: ProposalObserved, manifest: ManifestState) -> bo
 
 
 def rank_seed(ref: ProposalRef) -> bytes:
-    """What organizations are ranked by for one proposal: creator, NUL, id."""
-    return ref.creator.encode() + b"\x00" + ref.id.encode()
+    """What organizations are ranked by for one proposal."""
+    return proposal_seed(ref.creator, ref.id)

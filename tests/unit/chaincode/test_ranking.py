@@ -6,22 +6,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.chaincode.strategies import members
 
-from opssc_chaincode.ranking import LedgerPosition, decided_last, rank
+from opssc_chaincode.ranking import LedgerPosition, decided_last, proposal_seed, rank_by
+
+SEED = proposal_seed("Org1MSP", "basic-1")
 
 
 def test_organizations_are_ranked_by_a_hash_that_anyone_can_compute() -> None:
     expected = sorted(members(5), key=lambda msp_id: sha256(b"Org1MSP\x00basic-1\x00" + msp_id.encode()).hexdigest())
 
-    assert rank("Org1MSP", "basic-1", members(5)) == tuple(expected)
+    assert rank_by(SEED, members(5)) == tuple(expected)
 
 
 @given(st.permutations(members(6)))
 def test_the_order_of_organizations_given_does_not_matter(given_order: list[str]) -> None:
-    assert rank("Org1MSP", "basic-1", given_order + given_order) == rank("Org1MSP", "basic-1", members(6))
+    assert rank_by(SEED, given_order + given_order) == rank_by(SEED, members(6))
 
 
 def test_every_organization_is_first_for_some_proposal() -> None:
-    first = {rank("Org1MSP", f"p-{number}", members(5))[0] for number in range(100)}
+    first = {rank_by(proposal_seed("Org1MSP", f"p-{number}"), members(5))[0] for number in range(100)}
 
     assert first == set(members(5))
 

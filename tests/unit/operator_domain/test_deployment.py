@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fabric_admin.definition import Definition
 from fabric_admin.rule import NOutOf
-from opssc_chaincode.ranking import rank as contract_rank
+from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import (
     TAKEOVER_SECONDS,
@@ -25,7 +25,6 @@ from opssc_operator.domain.deployment import (
     Target,
     decide_deployment,
     differing_fields,
-    rank,
 )
 
 ORGANIZATIONS = ("Org1MSP", "Org2MSP", "Org3MSP")
@@ -119,7 +118,7 @@ def test_an_organization_may_approve_without_a_package() -> None:
 def test_organizations_commit_one_after_the_other_by_rank() -> None:
     # Given
     agreed = dict.fromkeys(ORGANIZATIONS, True)
-    order = rank(SEED, ORGANIZATIONS)
+    order = rank_by(SEED, ORGANIZATIONS)
 
     for place, msp_id in enumerate(order):
         # When
@@ -132,10 +131,6 @@ def test_organizations_commit_one_after_the_other_by_rank() -> None:
         assert any(isinstance(action, Commit) for action in early.actions) is (place == 0)
         assert any(isinstance(action, Commit) for action in late.actions)
         assert early.requeue_seconds == (TAKEOVER_SECONDS if place == 0 else place * TAKEOVER_SECONDS)
-
-
-def test_the_ranking_is_the_contracts() -> None:
-    assert rank(SEED, ORGANIZATIONS) == contract_rank("Org1MSP", "basic-1", ORGANIZATIONS)
 
 
 def test_a_commit_names_approved_organizations_that_satisfy_the_rule() -> None:
