@@ -2,14 +2,16 @@
 
 from datetime import datetime, timedelta
 
+from opssc_chaincode import configsignature
 from opssc_chaincode.errors import Code, RefusedError
 from opssc_chaincode.identity import Caller, parse_creator
 from opssc_chaincode.model import fact
+from opssc_chaincode.model.channel import ChannelContent, Recipe
 from opssc_chaincode.model.charter import Charter, Role
 from opssc_chaincode.model.fact import Cause, Evidence, Outcome, Step
 from opssc_chaincode.model.fields import format_time
-from opssc_chaincode.model.proposal import Proposal, ProposalDocument
-from opssc_chaincode.model.rule import majority
+from opssc_chaincode.model.proposal import Proposal, ProposalDocument, Snapshot
+from opssc_chaincode.model.rule import Rule, majority
 from opssc_chaincode.shim.stub import Stub
 
 
@@ -32,6 +34,9 @@ def reporter(stub: Stub, proposal: ProposalDocument) -> Caller:
 def kind(given: ProposalDocument, governance_channel: str) -> None:
     """Refuse as INVALID a content that its snapshot does not fit."""
     snapshot, content = given.snapshot, given.content
+    if isinstance(content, ChannelContent) and content.create is not None:
+        _new_channel(snapshot, content, content.create, governance_channel)
+        return
     if not isinstance(content, Charter):
         if content.channel != snapshot.channel:
             raise RefusedError(
@@ -44,6 +49,27 @@ def kind(given: ProposalDocument, governance_channel: str) -> None:
         raise RefusedError(Code.INVALID, "the rule of a charter is floor(N/2)+1 of all members, in their order")
     if (content.version, content.previous) != (snapshot.charter.version + 1, snapshot.charter.proposal):
         raise RefusedError(Code.INVALID, "content.version and content.previous must follow the snapshot's charter")
+
+
+def _new_channel(snapshot: Snapshot, content: ChannelContent, recipe: Recipe, governance_channel: str) -> None:
+    """The snapshot of a new channel is of the governance channel, its members are those to be, and all must agree."""
+    if snapshot.channel != governance_channel:
+        raise RefusedError(Code.INVALID, f"the snapshot of a new channel is of {governance_channel}")
+    if content.channel == governance_channel:
+        raise RefusedError(Code.INVALID, f"content.channel is {governance_channel}, which exists")
+    if snapshot.members != recipe.organizations:
+        raise RefusedError(Code.INVALID, "snapshot.members must be the organizations of content.create")
+    if snapshot.rule != Rule(n=len(snapshot.members), of=snapshot.members):
+        raise RefusedError(Code.INVALID, "the rule of a new channel is all of its members, in their order")
+
+
+def signature(stub: Stub, proposal: Proposal, evidence: Evidence | None) -> None:
+    """Refuse as BAD_SIGNATURE a config signature that the caller did not make over the proposal's update."""
+    content = proposal.content
+    if not isinstance(content, ChannelContent) or content.config_update is None:
+        raise RefusedError(Code.INVALID, f"{proposal.name} has no config update to sign")
+    if evidence is not None and evidence.config_signature is not None:
+        configsignature.check(evidence.config_signature, stub.creator, content.update_bytes)
 
 
 def deadline(given: ProposalDocument, now: datetime) -> None:

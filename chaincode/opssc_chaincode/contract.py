@@ -144,9 +144,12 @@ class OpsscChaincode:
         message = arguments.reason(said, "message")
         checks.evidence(step, outcome, evidence)
         proposal = await self._existing(stub, key)
-        caller = checks.reporter(stub, proposal)
+        # A config signature is as good as an approval: it takes who may vote.
+        caller = checks.voter(stub, proposal) if step is Step.SIGNED else checks.reporter(stub, proposal)
         if step not in STEPS[proposal.kind]:
             raise RefusedError(Code.INVALID, f"kind {proposal.kind} has no step {step}")
+        if step is Step.SIGNED:
+            checks.signature(stub, proposal, evidence)
         await _check_open(stub, key)
         stored = await state.read(stub, key.report(caller.msp_id, step), Report)
         if stored is not None and _says_nothing_new(stored, outcome, evidence, message):

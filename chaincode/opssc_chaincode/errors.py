@@ -19,6 +19,7 @@ class Code(StrEnum):
     HASH_MISMATCH = "HASH_MISMATCH"
     CONFLICT = "CONFLICT"
     CLOCK_SKEW = "CLOCK_SKEW"
+    BAD_SIGNATURE = "BAD_SIGNATURE"
 
     @property
     def status(self) -> int:
@@ -29,6 +30,7 @@ class Code(StrEnum):
 _STATUS = {
     Code.INVALID: 400,
     Code.CLOCK_SKEW: 400,
+    Code.BAD_SIGNATURE: 400,
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
     Code.CLOSED: 409,

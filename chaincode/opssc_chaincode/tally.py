@@ -1,10 +1,12 @@
 """What follows from the facts of a proposal. Pure, and shared by the contract, the operator and the command line."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from opssc_chaincode.model.channel import ChannelContent
 from opssc_chaincode.model.charter import Charter
 from opssc_chaincode.model.fact import STEPS, Decision, Evidence, Facts, Outcome, Report, Step, Vote
 from opssc_chaincode.model.fields import Kind, MspID
@@ -94,7 +96,9 @@ def derive(facts: Facts, now: datetime, order: Mapping[str, LedgerPosition] | No
         deciding=_deciding(proposal, votes, phase, order or {}),
         execution=_execution(proposal, reports),
         completed=_completed(proposal, reports, phase),
-        conflicting=tuple(sorted({msp_id for (msp_id, _), report in reports.items() if _differs(proposal, report)})),
+        conflicting=tuple(
+            sorted({msp_id for (msp_id, _), report in reports.items() if _differs(proposal, reports, report)})
+        ),
     )
 
 
@@ -174,18 +178,42 @@ def _completed(proposal: Proposal, reports: Mapping[tuple[MspID, Step], Report],
         return False
     if proposal.kind is Kind.CHARTER:
         return True
+    last = Step.COMMITTED if proposal.kind is Kind.CHAINCODE else Step.APPLIED
     done = {
         msp_id
         for (msp_id, step), report in reports.items()
-        if step is Step.COMMITTED and report.outcome is Outcome.DONE and not _differs(proposal, report)
+        if step is last and report.outcome is Outcome.DONE and not _differs(proposal, reports, report)
     }
     return proposal.snapshot.rule.satisfied(done)
 
 
-def _differs(proposal: Proposal, report: Report) -> bool:
-    """Whether a step reported as done proves another definition; packages may differ between organizations."""
+def _differs(proposal: Proposal, reports: Mapping[tuple[MspID, Step], Report], report: Report) -> bool:
+    """Whether a step reported as done proves something else than the proposal, or than most others prove.
+
+    Packages may differ between organizations. Which block applies an update is known from the reports alone.
+    """
     content = proposal.content
-    if report.outcome is not Outcome.DONE or report.step is Step.INSTALLED or isinstance(content, Charter):
+    if report.outcome is not Outcome.DONE or isinstance(content, Charter):
+        return False
+    if isinstance(content, ChannelContent):
+        return report.step is Step.APPLIED and _applied_in(report) != _applied_by_most(reports)
+    if report.step is Step.INSTALLED:
         return False
     evidence = report.evidence or Evidence()
     return (evidence.sequence, evidence.definition_hash) != (content.sequence, content.definition_hash)
+
+
+def _applied_in(report: Report) -> tuple[int, str]:
+    """Number and hash of the config block a report names."""
+    evidence = report.evidence or Evidence()
+    return evidence.config_block or 0, evidence.config_hash or ""
+
+
+def _applied_by_most(reports: Mapping[tuple[MspID, Step], Report]) -> tuple[int, str]:
+    """The config block most organizations report; of several, the first one."""
+    named = Counter(
+        _applied_in(report)
+        for (_, step), report in reports.items()
+        if step is Step.APPLIED and report.outcome is Outcome.DONE
+    )
+    return min(named, key=lambda block: (-named[block], block))

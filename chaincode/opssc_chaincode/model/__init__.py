@@ -7,6 +7,8 @@ from opssc_chaincode.model.chaincode import (
     Init,
     definition_hash,
 )
+from opssc_chaincode.model.changes import Change, Section, change_types
+from opssc_chaincode.model.channel import Action, ChannelContent, NewMember, NewOrderer, Recipe
 from opssc_chaincode.model.charter import (
     DEFAULT_CHARTER,
     Charter,
@@ -35,6 +37,7 @@ from opssc_chaincode.model.fact import (
     Vote,
 )
 from opssc_chaincode.model.fields import Kind, MspID, ProposalID, ProposalName, format_time, parse_time
+from opssc_chaincode.model.organization import NodeOus, OrganizationDefinition, OuIdentifier
 from opssc_chaincode.model.package import (
     ArchivePackage,
     CcaasPackage,
@@ -62,10 +65,13 @@ __all__ = [
     "DEFAULT_CHARTER",
     "SCHEMA",
     "STEPS",
+    "Action",
     "ArchivePackage",
     "Cause",
     "CcaasPackage",
     "ChaincodeContent",
+    "Change",
+    "ChannelContent",
     "Charter",
     "CharterInForce",
     "Closing",
@@ -91,22 +97,30 @@ __all__ = [
     "Minimum",
     "Minimums",
     "MspID",
+    "NewMember",
+    "NewOrderer",
+    "NodeOus",
+    "OrganizationDefinition",
+    "OuIdentifier",
     "Outcome",
     "Package",
     "Proposal",
     "ProposalDocument",
     "ProposalID",
     "ProposalName",
+    "Recipe",
     "Report",
     "Role",
     "Roles",
     "Rule",
+    "Section",
     "Snapshot",
     "Step",
     "UnchangedPackage",
     "Vote",
     "VotingPeriod",
     "ccaas_label",
+    "change_types",
     "content_hash",
     "definition_hash",
     "format_time",

@@ -42,6 +42,9 @@ class Step(StrEnum):
     INSTALLED = "Installed"
     APPROVED = "Approved"
     COMMITTED = "Committed"
+    SIGNED = "Signed"
+    APPLIED = "Applied"
+    JOINED = "Joined"
 
 
 class Outcome(StrEnum):
@@ -55,6 +58,7 @@ class Outcome(StrEnum):
 # A charter is in force by being accepted: nothing is carried out on nodes.
 STEPS: Mapping[Kind, tuple[Step, ...]] = {
     Kind.CHAINCODE: (Step.INSTALLED, Step.APPROVED, Step.COMMITTED),
+    Kind.CHANNEL: (Step.SIGNED, Step.APPLIED, Step.JOINED),
     Kind.CHARTER: (),
 }
 
@@ -88,6 +92,11 @@ class Evidence(Document):
     sequence: int | None = Field(default=None, ge=1, le=2**53 - 1)
     definition_hash: Sha256 | None = None
     tx_id: TransactionID | None = None
+    config_signature: str | None = Field(default=None, min_length=4, max_length=32768)
+    """Base64 of pb(ConfigSignature) over the proposal's config update."""
+    config_block: int | None = Field(default=None, ge=0, le=2**53 - 1)
+    config_hash: Sha256 | None = None
+    """Hex header hash of block `config_block`."""
     peers: tuple[PeerName, ...] = Field(default=(), max_length=100)
 
 
@@ -145,11 +154,17 @@ _NEEDED: Mapping[Step, frozenset[str]] = {
     Step.INSTALLED: frozenset({"packageID"}),
     Step.APPROVED: frozenset({"sequence", "definitionHash"}),
     Step.COMMITTED: frozenset({"sequence", "definitionHash"}),
+    Step.SIGNED: frozenset({"configSignature"}),
+    Step.APPLIED: frozenset({"configBlock", "configHash"}),
+    Step.JOINED: frozenset({"peers"}),
 }
 _ALLOWED: Mapping[Step, frozenset[str]] = {
     Step.INSTALLED: frozenset({"packageID", "peers"}),
     Step.APPROVED: frozenset({"packageID", "sequence", "definitionHash", "txID", "peers"}),
     Step.COMMITTED: frozenset({"sequence", "definitionHash", "txID", "peers"}),
+    Step.SIGNED: frozenset({"configSignature"}),
+    Step.APPLIED: frozenset({"configBlock", "configHash", "txID", "peers"}),
+    Step.JOINED: frozenset({"configBlock", "configHash", "peers"}),
 }
 
 

@@ -9,8 +9,9 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from opssc_chaincode import canonical
 from opssc_chaincode.canonical import Json
 from opssc_chaincode.model.chaincode import ChaincodeContent
+from opssc_chaincode.model.channel import ChannelContent
 from opssc_chaincode.model.charter import Charter, CharterInForce
-from opssc_chaincode.model.document import Document, DocumentError
+from opssc_chaincode.model.document import Document
 from opssc_chaincode.model.fields import (
     MAX_MEMBERS,
     NAME_SEPARATOR,
@@ -32,14 +33,19 @@ SCHEMA = 1
 
 
 def _content_kind(value: object) -> str:
-    if isinstance(value, Charter):
-        return Kind.CHARTER
+    for content, kind in ((Charter, Kind.CHARTER), (ChannelContent, Kind.CHANNEL)):
+        if isinstance(value, content):
+            return kind
+    if isinstance(value, Mapping) and "action" in value:
+        return Kind.CHANNEL
     return Kind.CHARTER if isinstance(value, Mapping) and not {"channel", "name"} & value.keys() else Kind.CHAINCODE
 
 
 # Told apart by what they hold, so that a refusal names the field and not every class that did not fit.
 Content = Annotated[
-    Annotated[ChaincodeContent, Tag(Kind.CHAINCODE.value)] | Annotated[Charter, Tag(Kind.CHARTER.value)],
+    Annotated[ChaincodeContent, Tag(Kind.CHAINCODE.value)]
+    | Annotated[ChannelContent, Tag(Kind.CHANNEL.value)]
+    | Annotated[Charter, Tag(Kind.CHARTER.value)],
     Discriminator(_content_kind),
 ]
 
@@ -80,16 +86,9 @@ class ProposalDocument(Document):
     deadline: Time
     description: Description | None = None
 
-    @classmethod
-    def _inspect(cls, value: Json) -> None:
-        if isinstance(value, Mapping) and value.get("kind") == Kind.CHANNEL:
-            raise DocumentError("kind: kind Channel is not supported by this contract version")
-
     @model_validator(mode="after")
     def _of_one_kind(self) -> Self:
-        if self.kind is Kind.CHANNEL:
-            raise ValueError("kind Channel is not supported by this contract version")
-        if isinstance(self.content, ChaincodeContent) != (self.kind is Kind.CHAINCODE):
+        if _content_kind(self.content) != self.kind:
             raise ValueError(f"content is not that of kind {self.kind}")
         return self
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from opssc_chaincode.model import ChaincodeContent, Charter, Facts
+from opssc_chaincode.model import ChaincodeContent, Content, Facts
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
 
@@ -60,7 +60,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
     )
 
 
-def slot_of(content: ChaincodeContent | Charter) -> Slot | None:
+def slot_of(content: Content) -> Slot | None:
     """What a proposal would commit; None for other kinds."""
     return (content.channel, content.name, content.sequence) if isinstance(content, ChaincodeContent) else None
 

@@ -71,3 +71,8 @@ def server_tls() -> TLS:
         .public_bytes(Encoding.PEM)
     )
     return TLS(pem, _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def signing_key() -> ec.EllipticCurvePrivateKey:
+    """The key of every certificate here."""
+    return _KEY

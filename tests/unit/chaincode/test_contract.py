@@ -126,15 +126,6 @@ def test_content_and_snapshot_are_of_one_channel(ledger: Ledger) -> None:
     assert "otherchannel" in answer.response.message
 
 
-def test_kind_channel_is_not_supported(ledger: Ledger) -> None:
-    raw = document().to_json() | {"kind": "Channel", "content": {"action": "Update"}}
-
-    answer = ledger.simulate(admin(ORG1), "Propose", dumps(raw))
-
-    assert (answer.code, answer.response.status) == ("INVALID", 400)
-    assert "kind Channel is not supported by this contract version" in answer.response.message
-
-
 @pytest.mark.parametrize(
     ("ahead", "code"),
     [
@@ -309,7 +300,7 @@ def test_saying_again_what_is_done_writes_nothing(ledger: Ledger, proposed: Prop
 @pytest.mark.parametrize(
     ("caller", "args", "code"),
     [
-        pytest.param(client(ORG2), ("Signed", "Failed", "", ""), "INVALID", id="a step of another kind"),
+        pytest.param(client(ORG2), ("Applied", "Failed", "", ""), "INVALID", id="a step of another kind"),
         pytest.param(client(ORG2), ("Installed", "Maybe", "", ""), "INVALID", id="unknown outcome"),
         pytest.param(client(ORG2), ("Installed", "Done", "", ""), "INVALID", id="done without evidence"),
         pytest.param(client(ORG2), ("Installed", "Done", "{}", ""), "INVALID", id="done with empty evidence"),
@@ -472,7 +463,7 @@ def test_an_unknown_proposal_is_not_found(ledger: Ledger) -> None:
 def test_the_contract_says_what_it_is(ledger: Ledger) -> None:
     info = Info.from_state(ledger.simulate(b"", "GetInfo").response.payload)
 
-    assert (info.schema_version, info.kinds) == (SCHEMA, (Kind.CHAINCODE, Kind.CHARTER))
+    assert (info.schema_version, info.kinds) == (SCHEMA, (Kind.CHAINCODE, Kind.CHANNEL, Kind.CHARTER))
 
 
 @pytest.mark.parametrize("function", [b"", b"propose", b"\xff", b"GetInfo\x00"], ids=repr)
