@@ -2,5 +2,6 @@
 
 What the API server accepts is said by `crds/`; these models say the same in Python, and a test compares them.
 Modules: `group` (names of the API), `fields` (bounded scalars), `metadata` (the frame every object has),
-`organization`, `package`, `definition` (chaincode and policies), `proposal`, `vote`, `conditions`, `refs`, `durations`.
+`organization`, `servers`, `package`, `definition` (chaincode and policies), `proposal`, `vote`, `conditions`, `refs`,
+`durations`.
 """

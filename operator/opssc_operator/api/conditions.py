@@ -33,6 +33,7 @@ class ConditionType(StrEnum):
     APPROVED = "Approved"
     COMMIT_READY = "CommitReady"
     COMMITTED = "Committed"
+    RUNTIME_READY = "RuntimeReady"
     # Vote
     COUNTED = "Counted"
 
@@ -50,6 +51,7 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     COMMIT_READY = "CommitReady"
     COMMITTED = "Committed"
+    SERVER_READY = "ServerReady"
     COUNTED = "Counted"
     READY = "Ready"
 
@@ -110,6 +112,8 @@ class Reason(StrEnum):
     DEFINITION_MISMATCH = "DefinitionMismatch"
     DISAGREED = "Disagreed"
     COMMIT_FAILED = "CommitFailed"
+    SERVER_NOT_READY = "ServerNotReady"
+    SERVER_NOT_MANAGED = "ServerNotManaged"
 
     # The vote.
     CONTENT_HASH_REQUIRED = "ContentHashRequired"

@@ -13,6 +13,7 @@ from opssc_operator.api.durations import Duration
 from opssc_operator.api.fields import Address, ApiModel, ObjectName, SecretKey, ServerName, StatusText, Time
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.package import Package
+from opssc_operator.api.servers import ChaincodeServers
 
 
 class VotingMode(StrEnum):
@@ -163,6 +164,7 @@ class FabricOrganizationSpec(ApiModel):
     peers: Peers
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
+    chaincode_servers: ChaincodeServers = ChaincodeServers()
     mirror: Mirror = Mirror()
     suspend: bool = False
     resync_period: Duration = timedelta(minutes=5)

@@ -14,8 +14,11 @@ from opssc_operator.api.fields import ApiModel, ContentHash, ServerName, StatusT
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.package import Package
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.api.servers import ServerSettings
 
 MAX_SPEC_BYTES: Final = 128 * 1024
+BUILT_BY_PEERS: Final = frozenset({"k8s", "archive", "git"})
+"""Package types whose chaincode the peers' own builder runs."""
 
 _Count = Annotated[int, Field(ge=0)]
 _TransactionID = Annotated[str, StringConstraints(max_length=128)]
@@ -72,12 +75,6 @@ class PeerState(StrEnum):
     SKIPPED = "Skipped"
 
 
-class ServerSettings(ApiModel):
-    """The chaincode server of a ccaas package; this version leaves running it to whoever runs the organization."""
-
-    deploy: Literal[False] = False
-
-
 class ChaincodeProposalSpec(ApiModel):
     """What the application team declares; fields that are unset are resolved by the creator's operator."""
 
@@ -94,6 +91,12 @@ class ChaincodeProposalSpec(ApiModel):
     suspend: bool = False
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     server: ServerSettings | None = None
+
+    @model_validator(mode="after")
+    def _server_of_a_service(self) -> Self:
+        if self.server is not None and self.server.deploy and self.package.type in BUILT_BY_PEERS:
+            raise ValueError("server.deploy is for package.type ccaas: peers run packages of other types themselves")
+        return self
 
     @model_validator(mode="after")
     def _bounded_as_a_whole(self) -> Self:
@@ -141,6 +144,13 @@ class PeerProgress(ApiModel):
     message: StatusText | None = None
 
 
+class Runtime(ApiModel):
+    """Pods of the chaincode server that the operator runs."""
+
+    ready: _Count
+    desired: _Count
+
+
 class CommitRecord(ApiModel):
     """The commit of the definition, as far as it is known."""
 
@@ -172,6 +182,7 @@ class ChaincodeProposalStatus(ApiModel):
     tally: Tally | None = None
     organizations: Annotated[tuple[OrganizationProgress, ...], _Organizations] = ()
     peers: Annotated[tuple[PeerProgress, ...], Field(max_length=64)] = ()
+    runtime: Runtime | None = None
     commit: CommitRecord | None = None
     last_error: LastError | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()

@@ -11,6 +11,7 @@ from opssc_operator.api.conditions import Condition
 from opssc_operator.api.fields import ApiModel, ContentHash
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.refs import ProposalReference
+from opssc_operator.api.servers import ServerSettings
 
 __all__ = ["Decision", "LocalChoices", "LocalPackage", "LocalPackageType", "Vote", "VoteSpec", "VoteStatus"]
 
@@ -32,6 +33,7 @@ class LocalChoices(ApiModel):
     """What this organization does on its own nodes; never sent to the ledger."""
 
     package: LocalPackage | None = None
+    server: ServerSettings | None = None
 
 
 class VoteSpec(ApiModel):

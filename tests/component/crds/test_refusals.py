@@ -22,6 +22,7 @@ PEER = "spec.peers.explicit.0"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n"
 PEER_MANIFEST = {"name": "peer0", "address": "peer0:7051", "tlsCA": {"pem": PEM}}
+TLS_VARIABLE = {"name": "CHAINCODE_TLS_KEY", "value": "x"}
 # Characters that need two bytes each: bounds of the contract are in bytes, those of a schema in characters.
 LONG = "é"
 
@@ -65,9 +66,12 @@ NO_INIT = (
     "commit"
 )
 SYSTEM = "chaincode.name is the name of a system chaincode; choose another one"
-DEPLOY = (
-    "server.deploy: true is not available in this version: run the chaincode server yourself and leave deploy false"
-)
+DEPLOY = "server.deploy is for package.type ccaas: the peers' builder runs packages of other types itself"
+VARIABLE = "must be a variable name: letters, digits and underscores, not beginning with a digit"
+RESERVED = "is set by the operator, which alone knows the package ID, the port and the certificate"
+QUANTITY = "must be a quantity: a number with an optional unit, for example 500m, 2 or 256Mi"
+SERVERS_NAMESPACE = "must be the name of a namespace: lower-case letters, digits and dashes"
+SECRET = "must be the name of a Secret: lower-case letters, digits, dashes and dots"
 LOCAL = 'supported values: "Proposed", "None"'
 ADDRESS = "must be host:port, for example peer0.org1.example.com:7051"
 DURATION = "must be a duration, for example 90s, 1h30m or 168h"
@@ -134,6 +138,14 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("a voting period of a second", K8S, {"spec.votingPeriod": "1s"}, "votingPeriod must be at least 1m"),
     ("a voting period in days", K8S, {"spec.votingPeriod": "7d"}, DURATION),
     ("a server to deploy", K8S, {"spec.server": {"deploy": True}}, DEPLOY),
+    ("no pod at all", K8S, {"spec.server": {"replicas": 0}}, "should be greater than or equal to 1"),
+    ("a variable with a dash", K8S, {"spec.server": {"env": [{"name": "LOG-LEVEL", "value": ""}]}}, VARIABLE),
+    ("a package ID of one's own", K8S, {"spec.server": {"env": [{"name": "CHAINCODE_ID", "value": "x"}]}}, RESERVED),
+    ("a key of one's own", VOTE, {"spec.local": {"server": {"env": [TLS_VARIABLE]}}}, RESERVED),
+    ("a variable twice", K8S, {"spec.server": {"env": [{"name": "A", "value": "1"}] * 2}}, "Duplicate value"),
+    ("an amount in words", K8S, {"spec.server": {"resources": {"limits": {"memory": "much"}}}}, QUANTITY),
+    ("servers in no namespace", ORGANIZATION, {"spec.chaincodeServers": {"namespace": "a/b"}}, SERVERS_NAMESPACE),
+    ("a secret that climbs", ORGANIZATION, {"spec.chaincodeServers": {"imagePullSecrets": [{"name": "../x"}]}}, SECRET),
     ("a field nobody knows", K8S, {"spec.chanel": "mychannel"}, 'unknown field "spec.chanel"'),
     ("a vote on no proposal", VOTE, {"spec.proposal": None}, "spec.proposal: Required value"),
     ("a vote that abstains", VOTE, {"spec.decision": "Abstain"}, 'supported values: "Agree", "Disagree"'),
