@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec, ChaincodeProposalStatus
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganizationSpec, FabricOrganizationStatus
-from opssc_operator.api.proposal import ChaincodeProposalSpec, ChaincodeProposalStatus
 from opssc_operator.api.vote import VoteSpec, VoteStatus
 
 if TYPE_CHECKING:

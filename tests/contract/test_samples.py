@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from opssc_chaincode import model
+from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposal
 from opssc_operator.api.vote import Vote
 
 if TYPE_CHECKING:

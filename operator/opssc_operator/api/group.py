@@ -22,6 +22,11 @@ class Kind(StrEnum):
     VOTE = "Vote"
 
     @property
+    def is_proposal(self) -> bool:
+        """Whether its objects stand for proposals on the ledger."""
+        return self in PROPOSAL_KINDS
+
+    @property
     def plural(self) -> str:
         """Resource name in URLs and Roles."""
         return f"{self.value.lower()}s"
@@ -30,3 +35,7 @@ class Kind(StrEnum):
     def crd_name(self) -> str:
         """Name of the CustomResourceDefinition."""
         return f"{self.plural}.{GROUP}"
+
+
+PROPOSAL_KINDS: Final = (Kind.CHAINCODE_PROPOSAL,)
+"""Kinds whose objects stand for proposals on the ledger."""

@@ -1,29 +1,24 @@
-"""ChaincodeProposal: one change of one chaincode definition, by a manifest or mirrored from the ledger."""
+"""What every kind of proposal has in common: how it is named, withdrawn, voted on and shown."""
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from opssc_chaincode.model import Decision
-from opssc_chaincode.model.fields import ChannelName, Description, MspID, ProposalID
+from opssc_chaincode.model.fields import Description, MspID, ProposalID
 from opssc_operator.api.conditions import Condition, Reason
-from opssc_operator.api.definition import Chaincode, Collection, EndorsementPolicy, Sequence
 from opssc_operator.api.durations import Duration
-from opssc_operator.api.fields import ApiModel, ContentHash, ServerName, StatusText, Time
+from opssc_operator.api.fields import ApiModel, ContentHash, StatusText, Time
+from opssc_operator.api.group import Kind
 from opssc_operator.api.metadata import ApiObject
-from opssc_operator.api.package import Package
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.api.servers import ServerSettings
 
 MAX_SPEC_BYTES: Final = 128 * 1024
-BUILT_BY_PEERS: Final = frozenset({"k8s", "archive", "git"})
-"""Package types whose chaincode the peers' own builder runs."""
+MAX_ORGANIZATIONS: Final = 200
 
 _Count = Annotated[int, Field(ge=0)]
-_TransactionID = Annotated[str, StringConstraints(max_length=128)]
-_PackageID = Annotated[str, StringConstraints(max_length=256)]
-_Organizations = Field(max_length=200)
+_Organizations = Field(max_length=MAX_ORGANIZATIONS)
 
 
 class DeletionPolicy(StrEnum):
@@ -56,47 +51,16 @@ class Phase(StrEnum):
     FAILED = "Failed"
 
 
-class StepState(StrEnum):
-    """How far an organization says it is with a step."""
-
-    PENDING = "Pending"
-    DONE = "Done"
-    FAILED = "Failed"
-    SKIPPED = "Skipped"
-
-
-class PeerState(StrEnum):
-    """The package on one own peer."""
-
-    PENDING = "Pending"
-    INSTALLED = "Installed"
-    FAILED = "Failed"
-    UNREACHABLE = "Unreachable"
-    SKIPPED = "Skipped"
-
-
-class ChaincodeProposalSpec(ApiModel):
-    """What the application team declares; fields that are unset are resolved by the creator's operator."""
+class ProposalSpec(ApiModel):
+    """What a manifest of any kind declares about the proposal itself."""
 
     proposal_id: ProposalID | None = None
     creator: MspID | None = None
-    channel: ChannelName
-    chaincode: Chaincode
-    package: Package
-    endorsement_policy: EndorsementPolicy | None = None
-    collections: Annotated[tuple[Collection, ...], Field(max_length=100)] | None = None
     description: Description | None = None
     voting_period: Duration | None = None
     withdraw: bool = False
     suspend: bool = False
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
-    server: ServerSettings | None = None
-
-    @model_validator(mode="after")
-    def _server_of_a_service(self) -> Self:
-        if self.server is not None and self.server.deploy and self.package.type in BUILT_BY_PEERS:
-            raise ValueError("server.deploy is for package.type ccaas: peers run packages of other types themselves")
-        return self
 
     @model_validator(mode="after")
     def _bounded_as_a_whole(self) -> Self:
@@ -124,41 +88,6 @@ class Tally(ApiModel):
     summary: Annotated[str, StringConstraints(max_length=32)]
 
 
-class OrganizationProgress(ApiModel):
-    """What an organization reported, and how its approval on the ledger differs from the proposal."""
-
-    msp_id: MspID
-    installed: StepState = StepState.PENDING
-    approved: StepState = StepState.PENDING
-    committed: StepState = StepState.PENDING
-    message: StatusText | None = None
-    mismatches: Annotated[tuple[Annotated[str, StringConstraints(max_length=64)], ...], Field(max_length=8)] = ()
-
-
-class PeerProgress(ApiModel):
-    """The package on one own peer."""
-
-    name: ServerName
-    state: PeerState
-    package_id: _PackageID | None = None
-    message: StatusText | None = None
-
-
-class Runtime(ApiModel):
-    """Pods of the chaincode server that the operator runs."""
-
-    ready: _Count
-    desired: _Count
-
-
-class CommitRecord(ApiModel):
-    """The commit of the definition, as far as it is known."""
-
-    by: MspID | None = None
-    tx_id: _TransactionID | None = None
-    block: _Count | None = None
-
-
 class LastError(ApiModel):
     """The latest failure that is being retried."""
 
@@ -167,8 +96,8 @@ class LastError(ApiModel):
     time: Time
 
 
-class ChaincodeProposalStatus(ApiModel):
-    """The proposal on the ledger and what this organization did about it."""
+class ProposalStatus(ApiModel):
+    """The proposal on the ledger, as this organization sees it."""
 
     observed_generation: Annotated[int, Field(ge=-1)]
     proposal: Annotated[str, StringConstraints(max_length=192)] | None = None
@@ -176,23 +105,17 @@ class ChaincodeProposalStatus(ApiModel):
     phase: Phase | None = None
     content_hash: ContentHash | None = None
     deadline: Time | None = None
-    sequence: Sequence | None = None
-    package_id: _PackageID | None = None
     votes: Annotated[tuple[VoteRecord, ...], _Organizations] = ()
     tally: Tally | None = None
-    organizations: Annotated[tuple[OrganizationProgress, ...], _Organizations] = ()
-    peers: Annotated[tuple[PeerProgress, ...], Field(max_length=64)] = ()
-    runtime: Runtime | None = None
-    commit: CommitRecord | None = None
     last_error: LastError | None = None
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
 
 
-class ChaincodeProposal(ApiObject):
-    """A proposal."""
+class ProposalObject(ApiObject):
+    """A proposal of any kind."""
 
-    kind: Literal["ChaincodeProposal"] = "ChaincodeProposal"
-    spec: ChaincodeProposalSpec
+    kind: Kind
+    spec: ProposalSpec
 
     def ref(self, own_msp_id: str) -> ProposalRef:
         """The proposal on the ledger that this object is about, in the namespace of organization `own_msp_id`."""

@@ -30,8 +30,8 @@ from opssc_chaincode.model import (
     definition_hash,
 )
 from opssc_chaincode.model.document import describe
+from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.proposal import ChaincodeProposalSpec
 from opssc_operator.domain.verdict import Verdict, no
 
 DEFAULT_POLICY: Final = {"channelPolicy": "/Channel/Application/Endorsement"}
@@ -196,14 +196,12 @@ def invalid(exc: ContentError) -> Verdict:
     return no(Reason.INVALID_SPEC, str(exc))
 
 
-def to_spec(content: ChaincodeContent, creator: str, proposal_id: str, description: str | None) -> dict[str, Any]:
-    """The ``spec`` of the mirror of a proposal on the ledger."""
+def to_spec(content: ChaincodeContent) -> dict[str, Any]:
+    """The fields of a manifest that would propose this content."""
     known = content.to_json()
     chaincode_names = ("name", "version", "sequence", "initRequired", "init", "endorsementPlugin", "validationPlugin")
     package_type = next(iter(known["package"]))
     spec: dict[str, Any] = {
-        "creator": creator,
-        "proposalID": proposal_id,
         "channel": content.channel,
         "chaincode": {name: known[name] for name in chaincode_names if name in known},
         "package": {"type": package_type, **known["package"]},
@@ -211,6 +209,4 @@ def to_spec(content: ChaincodeContent, creator: str, proposal_id: str, descripti
     }
     if content.collections:
         spec["collections"] = known["collections"]
-    if description:
-        spec["description"] = description
     return spec

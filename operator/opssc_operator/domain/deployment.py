@@ -15,6 +15,7 @@ from fabric_admin.policy import NOutOf
 from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+from opssc_operator.domain.work_action import WorkAction
 
 TAKEOVER_SECONDS: Final = 5.0
 """How long each next organization waits for the ones ranked before it (contract.md, section 5)."""
@@ -80,19 +81,19 @@ class DeploymentObserved:
 
 
 @dataclass(frozen=True, slots=True)
-class Install:
+class Install(WorkAction):
     """Install the package on one own peer."""
 
     peer: str
 
 
 @dataclass(frozen=True, slots=True)
-class Approve:
+class Approve(WorkAction):
     """Approve the definition for the own organization."""
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(WorkAction):
     """Commit the definition, endorsed by these organizations."""
 
     endorsing_organizations: tuple[str, ...]

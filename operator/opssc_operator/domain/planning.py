@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from fabric_admin.definition import Definition
-from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, ChaincodeContent, Kind, ProposalDocument, Snapshot
+from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, Content, Kind, ProposalDocument, Snapshot
 from opssc_chaincode.model.document import describe
+from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.proposal import ChaincodeProposalSpec
+from opssc_operator.api.proposal import ProposalSpec
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.content import ContentError, build_content, invalid
 from opssc_operator.domain.verdict import Verdict, no
@@ -22,7 +23,7 @@ class Plan:
     """A document ready for ``Propose``: canonical JSON, and the hash that votes will be bound to."""
 
     document: bytes
-    content: ChaincodeContent
+    content: Content
     content_hash: str
 
 
@@ -92,7 +93,7 @@ def resolve_sequence(spec: ChaincodeProposalSpec, committed: Definition | None) 
     return no(Reason.SEQUENCE_CONFLICT, f"{message}; leave chaincode.sequence out, or propose anew with that one")
 
 
-def resolve_deadline(spec: ChaincodeProposalSpec, now: datetime) -> datetime:
+def resolve_deadline(spec: ProposalSpec, now: datetime) -> datetime:
     """When voting ends, in whole seconds; raises ContentError for a period longer than the charter's."""
     longest = timedelta(seconds=DEFAULT_CHARTER.voting_period.max)
     period = spec.voting_period or timedelta(seconds=DEFAULT_CHARTER.voting_period.default)

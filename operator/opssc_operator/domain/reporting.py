@@ -1,33 +1,17 @@
-"""What this organization still has to tell the others about carrying out a proposal. Pure.
+"""What this organization still has to tell the others about carrying out a chaincode proposal. Pure.
 
 Reports help people; nobody's decision rests on them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Report, Step
+from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Step
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import DeploymentDecision, PeerState
+from opssc_operator.domain.report import ReportWish, untold
 from opssc_operator.domain.verdict import Verdict
 
 FAILURES = frozenset({Reason.INSTALL_FAILED, Reason.EXTERNAL_BUILDER_MISSING})
-
-
-@dataclass(frozen=True, slots=True)
-class ReportWish:
-    """One report to send; ``evidence`` is what the own peer shows."""
-
-    step: Step
-    outcome: Outcome
-    evidence: Evidence | None
-    message: str
-
-    @property
-    def evidence_json(self) -> bytes:
-        """The evidence as the contract takes it; empty without any."""
-        return b"" if self.evidence is None else self.evidence.canonical()
 
 
 def missing_reports(
@@ -48,7 +32,7 @@ def missing_reports(
         _approved(content, deployment, aside),
         _committed(content, deployment, commit_transaction),
     )
-    return tuple(wish for wish in wishes if wish is not None and not _told(facts, own_msp_id, wish))
+    return untold(wishes, facts, own_msp_id)
 
 
 def _installed(
@@ -86,28 +70,3 @@ def reported_commits(facts: Facts) -> tuple[str, ...]:
     """Transactions that organizations say committed the proposal, sorted; claims, for the own peer to prove."""
     said = (report.evidence for report in facts.reports if report.step is Step.COMMITTED)
     return tuple(sorted({evidence.tx_id for evidence in said if evidence is not None and evidence.tx_id}))
-
-
-def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:
-    """The own organization's word on a step."""
-    return next((report for report in facts.reports if report.msp_id == own_msp_id and report.step is step), None)
-
-
-def _told(facts: Facts, own_msp_id: str, wish: ReportWish) -> bool:
-    """Whether the ledger says this already; that a later look knows no transaction ID is no news.
-
-    Nor is it that a peer words the same failure otherwise: its words hold container names and ports.
-    """
-    said = own_report(facts, own_msp_id, wish.step)
-    if said is None or said.outcome is not wish.outcome:
-        return False
-    if wish.outcome is Outcome.DONE and wish.step is not Step.INSTALLED:
-        return True
-    if wish.outcome is Outcome.FAILED:
-        return _reason(said.message or "") == _reason(wish.message)
-    return said.evidence == wish.evidence and (said.message or "") == wish.message
-
-
-def _reason(message: str) -> str:
-    """The stable word that the message of a failure begins with."""
-    return message.partition(":")[0]

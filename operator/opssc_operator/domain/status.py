@@ -1,4 +1,4 @@
-"""The status of a ChaincodeProposal and of a Vote, from what was observed and decided. Pure.
+"""The status of a proposal of any kind and of a Vote, from what was observed and decided. Pure.
 
 No moment of writing is in it, and lists are sorted, so that nothing changes unless something happened.
 """
@@ -6,67 +6,53 @@ No moment of writing is in it, and lists are sorted, so that nothing changes unl
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from opssc_chaincode.model import ChaincodeContent, Facts, Outcome, Step
+from pydantic import JsonValue
+
+from opssc_chaincode.model import Facts
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.fields import status_text
-from opssc_operator.api.proposal import (
-    ChaincodeProposalStatus,
-    CommitRecord,
-    LastError,
-    OrganizationProgress,
-    Origin,
-    PeerProgress,
-    StepState,
-    VoteRecord,
-)
-from opssc_operator.api.proposal import PeerState as PeerStateName
+from opssc_operator.api.proposal import LastError, Origin, ProposalStatus, VoteRecord
 from opssc_operator.api.proposal import Tally as TallyStatus
 from opssc_operator.api.vote import Decision, VoteStatus
-from opssc_operator.domain.deployment import DeploymentObserved, PeerState
-from opssc_operator.domain.proposal import ProposalDecision, ProposalObserved
+from opssc_operator.domain.kinds.port import ProposalKind
+from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.verdict import Verdict
 
 PENDING_VOTES: Final = frozenset({Reason.AWAITING_PROPOSAL, Reason.PROGRESSING, Reason.SUSPENDED, Reason.PENDING})
 
 
 def proposal_status(
+    kind: ProposalKind,
     observed: ProposalObserved,
     decision: ProposalDecision,
+    standing: Mapping[str, JsonValue],
     *,
     generation: int,
     origin: Origin,
-    commit: CommitRecord | None,
     last_error: LastError | None,
-) -> ChaincodeProposalStatus:
-    """Everything but the conditions, which get their times when they are written."""
+) -> ProposalStatus:
+    """Everything but the conditions, which get their times when they are written; ``standing`` is what was said."""
+    fields: dict[str, Any] = {
+        "observed_generation": generation,
+        "proposal": str(observed.ref),
+        "origin": origin,
+        "phase": decision.phase,
+        "last_error": last_error,
+    }
     facts, tally = observed.facts, observed.tally
-    status = ChaincodeProposalStatus(
-        observed_generation=generation,
-        proposal=str(observed.ref),
-        origin=origin,
-        phase=decision.phase,
-        last_error=last_error,
-    )
-    if facts is None or tally is None:
-        return status
-    content = facts.proposal.content
-    chaincode = isinstance(content, ChaincodeContent)
-    return status.model_copy(
-        update={
+    if facts is not None and tally is not None:
+        fields |= {
             "content_hash": facts.proposal.content_hash,
             "deadline": facts.proposal.deadline,
-            "sequence": content.sequence if isinstance(content, ChaincodeContent) else None,
-            "package_id": content.package_id if isinstance(content, ChaincodeContent) else None,
             "votes": _votes(facts),
             "tally": _tally(tally),
-            "organizations": _organizations(tally, facts, observed.deployment) if chaincode else (),
-            "peers": _peers(observed),
-            "commit": commit,
+            **kind.status_fields(observed, standing),
         }
-    )
+    return kind.status_type(**fields)
 
 
 def _votes(facts: Facts) -> tuple[VoteRecord, ...]:
@@ -90,59 +76,6 @@ def _tally(tally: Tally) -> TallyStatus:
         needed=tally.needed,
         summary=f"{agreed}/{agreed + tally.needed}",
     )
-
-
-def _organizations(
-    tally: Tally, facts: Facts, deployment: DeploymentObserved | None
-) -> tuple[OrganizationProgress, ...]:
-    mismatches: Mapping[str, object] = deployment.mismatches if deployment is not None else {}
-    messages = {
-        report.msp_id: report.message for report in facts.reports if report.outcome is Outcome.FAILED and report.message
-    }
-    return tuple(
-        OrganizationProgress(
-            msp_id=msp_id,
-            installed=StepState(steps[Step.INSTALLED]),
-            approved=StepState(steps[Step.APPROVED]),
-            committed=StepState(steps[Step.COMMITTED]),
-            message=status_text(messages[msp_id]) if msp_id in messages else None,
-            mismatches=tuple(sorted(mismatches.get(msp_id, ()))),  # type: ignore[call-overload]
-        )
-        for msp_id, steps in sorted(tally.execution.items())
-    )
-
-
-def _peers(observed: ProposalObserved) -> tuple[PeerProgress, ...]:
-    if observed.deployment is None or observed.target is None:
-        return ()
-    package_id = observed.target.package_id
-    return tuple(_peer(peer, package_id) for peer in sorted(observed.deployment.peers, key=lambda peer: peer.name))
-
-
-def _peer(peer: PeerState, package_id: str | None) -> PeerProgress:
-    if not peer.reachable:
-        state = PeerStateName.UNREACHABLE
-    elif package_id is None or not peer.on_channel:
-        state = PeerStateName.SKIPPED
-    elif peer.installed:
-        state = PeerStateName.INSTALLED
-    else:
-        state = PeerStateName.FAILED if peer.problem else PeerStateName.PENDING
-    return PeerProgress(
-        name=peer.name,
-        state=state,
-        package_id=package_id if peer.installed else None,
-        message=status_text(peer.problem) if peer.problem else None,
-    )
-
-
-def commit_record(facts: Facts | None, own_msp_id: str) -> CommitRecord | None:
-    """Who says to have committed, by the transaction in its report: we before others; None while nobody does."""
-    reports = facts.reports if facts is not None else ()
-    for report in sorted(reports, key=lambda report: (report.msp_id != own_msp_id, report.msp_id)):
-        if report.step is Step.COMMITTED and report.evidence is not None and report.evidence.tx_id:
-            return CommitRecord(by=report.msp_id, tx_id=report.evidence.tx_id)
-    return None
 
 
 def vote_status(

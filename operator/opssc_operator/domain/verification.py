@@ -6,42 +6,56 @@ before this organization votes for it or acts on it.
 
 from __future__ import annotations
 
-from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Snapshot
+from typing import Protocol
+
+from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Rule, Snapshot
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.content import ContentError, build_definition, build_package, hash_definition
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 
-def verify_proposal(proposal: Proposal, pinned: ChannelView | NoConfiguration | BlockNotKept | None) -> Verdict:
+class Ruled(Protocol):
+    """What verification needs of a kind of proposal."""
+
+    def rule_of(self, channel: ChannelView) -> Rule | None:
+        """The rule to be pinned."""
+
+    def judge_content(self, proposal: Proposal) -> Verdict:
+        """The kind's own part."""
+
+
+def verify_proposal(
+    kind: Ruled | None, proposal: Proposal, pinned: ChannelView | NoConfiguration | BlockNotKept | None
+) -> Verdict:
     """Judge a proposal; ``pinned`` is the block the snapshot names, if the own peer has it."""
-    content = proposal.content
-    if not isinstance(content, ChaincodeContent):
+    if kind is None:
         return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"proposals of kind {proposal.kind} are not carried out here")
-    if proposal.hash != proposal.content_hash or content.channel != proposal.snapshot.channel:
-        return no(Reason.INVALID_SPEC, "the stored content hash or channel does not belong to the content")
+    if proposal.hash != proposal.content_hash:
+        return no(Reason.INVALID_SPEC, "the stored content hash does not belong to the content")
+    channel = proposal.snapshot.channel
     if pinned is None:
         number = proposal.snapshot.config_block
-        message = f"the own peer does not show config block {number} of channel {content.channel} yet"
+        message = f"the own peer does not show config block {number} of channel {channel} yet"
         return unknown(Reason.AWAITING_VERIFICATION, message)
     if isinstance(pinned, BlockNotKept):
         message = (
-            f"the own peer joined channel {content.channel} by a snapshot and has no block {pinned.number}; "
+            f"the own peer joined channel {channel} by a snapshot and has no block {pinned.number}; "
             "list a peer that has it first"
         )
         return unknown(Reason.AWAITING_VERIFICATION, message)
     if isinstance(pinned, NoConfiguration):
-        message = f"block {pinned.number} of channel {content.channel} is no config block; disagree"
+        message = f"block {pinned.number} of channel {channel} is no config block; disagree"
         return no(Reason.SNAPSHOT_MISMATCH, message)
-    return _verify_snapshot(proposal.snapshot, pinned) or _verify_content(content)
+    return _verify_snapshot(kind, proposal.snapshot, pinned) or kind.judge_content(proposal)
 
 
-def _verify_snapshot(snapshot: Snapshot, pinned: ChannelView) -> Verdict | None:
+def _verify_snapshot(kind: Ruled, snapshot: Snapshot, pinned: ChannelView) -> Verdict | None:
     claims = {
         "configHash": snapshot.config_hash == pinned.config_hash,
         "configSequence": snapshot.config_sequence == pinned.config_sequence,
         "members": snapshot.members == pinned.members,
-        "rule": pinned.pinned_rule is not None and snapshot.rule == pinned.pinned_rule,
+        "rule": snapshot.rule == kind.rule_of(pinned),
         "charter": snapshot.charter == DEFAULT_CHARTER,
     }
     wrong = [name for name, holds in claims.items() if not holds]
@@ -51,7 +65,8 @@ def _verify_snapshot(snapshot: Snapshot, pinned: ChannelView) -> Verdict | None:
     return no(Reason.SNAPSHOT_MISMATCH, f"{', '.join(wrong)} differ from what the own peer shows in {where}; disagree")
 
 
-def _verify_content(content: ChaincodeContent) -> Verdict:
+def judge_chaincode(content: ChaincodeContent) -> Verdict:
+    """Whether package and definition are what is computed here."""
     try:
         built = build_package(content)
         computed = hash_definition(build_definition(content))
@@ -64,6 +79,6 @@ def _verify_content(content: ChaincodeContent) -> Verdict:
     return yes(Reason.VERIFIED, "members, rule, package and definition are what the own peer shows")
 
 
-def is_stale(snapshot: Snapshot, current: ChannelView) -> bool:
-    """Whether the channel moved on in a way that matters: other members, or another lifecycle rule."""
-    return snapshot.members != current.members or snapshot.rule != current.pinned_rule
+def is_stale(kind: Ruled, snapshot: Snapshot, current: ChannelView) -> bool:
+    """Whether the channel moved on in a way that matters: other members, or another rule."""
+    return snapshot.members != current.members or snapshot.rule != kind.rule_of(current)

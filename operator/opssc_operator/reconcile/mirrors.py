@@ -7,16 +7,16 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.group import API_VERSION, MIRRORED, ORIGIN_LABEL, WITHDRAW_FINALIZER, Kind
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposalSpec
 from opssc_operator.api.refs import ProposalRef, mirror_name
-from opssc_operator.domain.content import to_spec
-from opssc_operator.domain.proposal import CreateMirror, DeleteMirror, ProposalDecision, ProposalObserved, SetFinalizer
+from opssc_operator.domain.actions import CreateMirror, DeleteMirror, SetFinalizer
+from opssc_operator.domain.kinds.catalog import on_ledger
+from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.errors import TerminalError
 from opssc_operator.kube.client import Involved, KubeClient
-from opssc_operator.reconcile.gathering import find_objects
+from opssc_operator.reconcile.objects import Objects, find_objects
 from opssc_operator.reconcile.store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -48,12 +48,15 @@ async def perform_object_actions(
 async def _create_mirror(
     kube: KubeClient, store: ObjectStore, organization: FabricOrganization, observed: ProposalObserved
 ) -> bool:
-    facts = observed.facts
-    if facts is None or not isinstance(facts.proposal.content, ChaincodeContent):
+    proposal = None if observed.facts is None else observed.facts.proposal
+    kind = None if proposal is None else on_ledger(proposal.kind)
+    if proposal is None or kind is None:
         return False
-    spec = to_spec(facts.proposal.content, observed.ref.creator, observed.ref.id, facts.proposal.description)
+    spec = {"creator": observed.ref.creator, "proposalID": observed.ref.id, **kind.to_spec(proposal)}
+    if proposal.description:
+        spec["description"] = proposal.description
     try:
-        ChaincodeProposalSpec.model_validate(spec)
+        kind.spec_type.model_validate(spec)
     except ValidationError as exc:
         return _not_shown(observed, f"{exc.error_count()} fields exceed what an object may hold")
     namespace = organization.metadata.namespace
@@ -78,10 +81,10 @@ async def _create_mirror(
         "spec": spec,
     }
     try:
-        await kube.apply(Kind.CHAINCODE_PROPOSAL, manifest)
+        await kube.apply(kind.object_kind, manifest)
     except TerminalError as exc:
         return _not_shown(observed, exc.message)
-    return await store.wait_for(Kind.CHAINCODE_PROPOSAL, namespace, name, timeout_seconds=SHOWN_SECONDS)
+    return await store.wait_for(kind.object_kind, namespace, name, timeout_seconds=SHOWN_SECONDS)
 
 
 def _not_shown(observed: ProposalObserved, why: str) -> bool:
@@ -94,9 +97,9 @@ async def _delete_mirror(
     kube: KubeClient, store: ObjectStore, organization: FabricOrganization, observed: ProposalObserved
 ) -> None:
     namespace = organization.metadata.namespace
-    mirror = find_objects(store, namespace, observed.ref).mirror
+    mirror = _objects(store, namespace, observed).mirror
     if mirror is not None and not mirror.metadata.deleting:
-        await kube.delete(Kind.CHAINCODE_PROPOSAL, namespace, mirror.metadata.name, mirror.metadata.uid)
+        await kube.delete(mirror.kind, namespace, mirror.metadata.name, mirror.metadata.uid)
 
 
 async def release_orphans(kube: KubeClient, store: ObjectStore, namespace: str, ref: ProposalRef) -> None:
@@ -110,7 +113,7 @@ async def release_orphans(kube: KubeClient, store: ObjectStore, namespace: str, 
         metadata = known.metadata
         if metadata.deleting and WITHDRAW_FINALIZER in metadata.finalizers:
             others = [name for name in metadata.finalizers if name != WITHDRAW_FINALIZER]
-            involved = Involved(Kind.CHAINCODE_PROPOSAL, namespace, metadata.name, metadata.uid)
+            involved = Involved(known.kind, namespace, metadata.name, metadata.uid)
             await kube.set_finalizers(involved, metadata.resource_version, others)
 
 
@@ -123,11 +126,15 @@ async def _set_finalizer(
     present: bool,
 ) -> bool:
     namespace = organization.metadata.namespace
-    manifest = find_objects(store, namespace, observed.ref).manifest
+    manifest = _objects(store, namespace, observed).manifest
     if manifest is None:
         return False
     metadata = manifest.metadata
     others = [name for name in metadata.finalizers if name != WITHDRAW_FINALIZER]
     wanted = [*others, WITHDRAW_FINALIZER] if present else others
-    involved = Involved(Kind.CHAINCODE_PROPOSAL, namespace, metadata.name, metadata.uid)
+    involved = Involved(manifest.kind, namespace, metadata.name, metadata.uid)
     return await kube.set_finalizers(involved, metadata.resource_version, wanted)
+
+
+def _objects(store: ObjectStore, namespace: str, observed: ProposalObserved) -> Objects:
+    return find_objects(store, namespace, observed.ref, observed.ledger_kind)

@@ -8,31 +8,24 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from opssc_chaincode.model import ChaincodeContent
-from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import CommitRecord
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.deployment import Approve, Commit, Install
-from opssc_operator.domain.proposal import (
-    Close,
-    CreateMirror,
-    LedgerAction,
-    ProposalDecision,
-    ProposalObserved,
-    Propose,
-    decide_proposal,
-    stands_aside,
-)
-from opssc_operator.domain.reporting import missing_reports
+from opssc_operator.domain.actions import Close, CreateMirror, LedgerAction, Propose
+from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.outline import slot_of
+from opssc_operator.domain.proposal import decide_proposal
+from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.voting import CastVote
-from opssc_operator.errors import OperatorError, TransientError
+from opssc_operator.domain.work_action import WorkAction
+from opssc_operator.errors import Bug, OperatorError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.contract import ContractRefused
-from opssc_operator.ledger.deployments import StepDone
 from opssc_operator.ledger.session import OrganizationSession
-from opssc_operator.reconcile.gathering import Gatherer, package_of, rivals_of
+from opssc_operator.reconcile.gathering import Gatherer
 from opssc_operator.reconcile.keys import Key, proposal_key, report_key
+from opssc_operator.reconcile.kinds.port import KindWorker
+from opssc_operator.reconcile.kinds.workers import Workers
 from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -59,7 +52,6 @@ class _Run:
     ref: ProposalRef
     failure: OperatorError | None = None
     refused_before: bool = False
-    commit: CommitRecord | None = None
     requeue_seconds: float | None = None
 
 
@@ -74,7 +66,7 @@ class ProposalReconciler:
     queue: WorkQueue
     reports: ReportBook
     gatherer: Gatherer
-    _commits: dict[Key, StepDone] = field(default_factory=dict)
+    workers: Workers
     _failures: dict[Key, OperatorError] = field(default_factory=dict)
     """What the last try failed with: told until one succeeds, so that trying again is no news."""
     _accepted: set[Key] = field(default_factory=set)
@@ -119,7 +111,7 @@ class ProposalReconciler:
                 return True
         elif await perform_object_actions(self.kube, self.store, organization, observed, decision):
             return True
-        self._follow(run.key, observed, decision, session)
+        self._follow(run.key, decision, session)
         self._note_reports(run.key, observed, decision)
         run.requeue_seconds = decision.requeue_seconds
         # What acts is started first: telling costs time of its own, and nobody waits for it.
@@ -128,7 +120,7 @@ class ProposalReconciler:
         failure = self._failures.get(run.key)
         await finish_all(
             self._perform(run, observed, actions, session),
-            self.teller.tell(run.key.namespace, observed, decision, failure, self._commits.get(run.key)),
+            self.teller.tell(run.key.namespace, observed, decision, failure),
         )
         return bool(actions)
 
@@ -139,44 +131,29 @@ class ProposalReconciler:
         if not await perform_object_actions(self.kube, self.store, organization, observed, decision):
             return False
         failure = self._failures.get(run.key)
-        await self.teller.tell(run.key.namespace, observed, decision, failure, self._commits.get(run.key))
+        await self.teller.tell(run.key.namespace, observed, decision, failure)
         return True
 
-    def _follow(
-        self, key: Key, observed: ProposalObserved, decision: ProposalDecision, session: OrganizationSession
-    ) -> None:
-        """Let blocks of the target channel wake this proposal while it is being carried out."""
-        deployment = decision.deployment
-        is_past = deployment is not None and deployment.committed.reason is Reason.SUPERSEDED
-        if observed.target is None or deployment is None or is_past or decision.conditions[ConditionType.READY].holds:
+    def _follow(self, key: Key, decision: ProposalDecision, session: OrganizationSession) -> None:
+        """Let blocks of the channel it is about wake this proposal while it is being carried out."""
+        if decision.follows is None or decision.conditions[ConditionType.READY].holds:
             self.sessions.watch_channel(key, None)
             return
-        self.sessions.watch_channel(key, observed.target.channel)
-        session.follow_channel(observed.target.channel)
+        self.sessions.watch_channel(key, decision.follows)
+        session.follow_channel(decision.follows)
 
     def _wake_rivals(self, key: Key, observed: ProposalObserved, session: OrganizationSession) -> None:
-        """Let the other proposals for the same sequence see that this one was accepted, maybe in their place."""
+        """Let the other proposals for the same slot see that this one was accepted, maybe in their place."""
         if observed.facts is None or observed.tally is None or not observed.tally.accepted or key in self._accepted:
             return
         self._accepted.add(key)
-        content = observed.facts.proposal.content
-        if isinstance(content, ChaincodeContent):
-            for rival in rivals_of(content, session):
-                if rival != observed.ref:
-                    self.queue.add(proposal_key(key.namespace, str(rival)))
+        slot = slot_of(observed.facts.proposal.content)
+        for rival in session.view.outlines():
+            if slot is not None and rival.slot == slot and rival.ref != observed.ref:
+                self.queue.add(proposal_key(key.namespace, str(rival.ref)))
 
     def _note_reports(self, key: Key, observed: ProposalObserved, decision: ProposalDecision) -> None:
-        if decision.deployment is None or observed.facts is None or observed.deployment is None:
-            return
-        wishes = missing_reports(
-            observed.facts,
-            observed.own_msp_id,
-            decision.deployment,
-            observed.deployment.peers,
-            aside=stands_aside(observed),
-            commit_transaction=self._commits.get(key, StepDone()).transaction_id,
-        )
-        if self.reports.note(key, wishes):
+        if self.reports.note(key, decision.reports) and observed.facts is not None:
             done = decision.conditions[ConditionType.READY].holds
             seconds = QUIET_SECONDS if done else REPORT_DELAY_SECONDS
             members = len(observed.facts.proposal.snapshot.members)
@@ -222,14 +199,13 @@ class ProposalReconciler:
             case Close(cause=cause, reason=reason):
                 await contract.close(run.ref, cause, reason)
                 logger.info("closed", extra={"proposal": str(run.ref), "namespace": run.key.namespace})
-            case Install() | Approve() | Commit():
-                if observed.target is None:
-                    raise TransientError(f"{run.ref}: nothing was observed to act on")
-                package = package_of(observed) if isinstance(action, Install) else None
-                done = await session.deployments.perform(action, observed.target, package)
-                if isinstance(action, Commit) and done.transaction_id:
-                    self._commits[run.key] = done
-                    logger.info("committed", extra={"proposal": str(run.ref), "namespace": run.key.namespace})
+            case WorkAction():
+                await self._worker(observed).perform(action, observed, session)
+
+    def _worker(self, observed: ProposalObserved) -> KindWorker:
+        if observed.facts is None:
+            raise Bug(f"{observed.ref}: there is nothing on the ledger to act on")
+        return self.workers.by_ledger[observed.facts.proposal.kind]
 
 
 async def finish_all(*works: Coroutine[Any, Any, Any]) -> list[Any]:

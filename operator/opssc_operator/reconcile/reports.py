@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.reporting import ReportWish
+from opssc_operator.domain.report import ReportWish
 from opssc_operator.ledger.contract import ContractRefused
 from opssc_operator.reconcile.keys import Key, proposal_key
 from opssc_operator.reconcile.runner import Result

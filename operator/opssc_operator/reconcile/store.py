@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from opssc_operator.api.group import Kind
+from opssc_operator.api.chaincode_proposal import ChaincodeProposal
+from opssc_operator.api.group import PROPOSAL_KINDS, Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposal
+from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
 from opssc_operator.reconcile.keys import UNKNOWN_CREATOR
@@ -49,10 +50,10 @@ class Invalid:
     message: str
 
 
-Known = FabricOrganization | ChaincodeProposal | Vote | Invalid
+Known = FabricOrganization | ProposalObject | Vote | Invalid
 """An object in the store."""
 
-_MODELS: Final[Mapping[Kind, type[FabricOrganization | ChaincodeProposal | Vote]]] = {
+_MODELS: Final[Mapping[Kind, type[FabricOrganization | ProposalObject | Vote]]] = {
     Kind.FABRIC_ORGANIZATION: FabricOrganization,
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposal,
     Kind.VOTE: Vote,
@@ -124,9 +125,9 @@ class ObjectStore:
         )
         return tuple(sorted(found, key=_age))
 
-    def proposals(self, namespace: str, ref: ProposalRef) -> tuple[ChaincodeProposal, ...]:
-        """Manifests and mirror of a proposal, oldest first."""
-        return tuple(known for known in self._about(namespace, ref) if isinstance(known, ChaincodeProposal))
+    def proposals(self, namespace: str, ref: ProposalRef) -> tuple[ProposalObject, ...]:
+        """Manifests and mirror of a proposal, of whatever kind, oldest first."""
+        return tuple(known for known in self._about(namespace, ref) if isinstance(known, ProposalObject))
 
     def votes(self, namespace: str, ref: ProposalRef) -> tuple[Vote, ...]:
         """Votes on a proposal, oldest first."""
@@ -136,10 +137,10 @@ class ObjectStore:
         """Objects about a proposal that cannot be read, oldest first."""
         return tuple(known for known in self._about(namespace, ref) if isinstance(known, Invalid))
 
-    def proposals_all(self, namespace: str) -> tuple[ChaincodeProposal, ...]:
+    def proposals_all(self, namespace: str) -> tuple[ProposalObject, ...]:
         """Every proposal object of the namespace, oldest first."""
         found = (
-            known for known in self._of(Kind.CHAINCODE_PROPOSAL, namespace) if isinstance(known, ChaincodeProposal)
+            known for kind in PROPOSAL_KINDS for known in self._of(kind, namespace) if isinstance(known, ProposalObject)
         )
         return tuple(sorted(found, key=_age))
 
@@ -195,7 +196,7 @@ def parse(kind: Kind, body: Mapping[str, Any]) -> Known:
 def stated_ref(known: Known) -> ProposalRef | None:
     """The proposal as the object itself states it, with "?" where it leaves its creator to the namespace."""
     match known:
-        case ChaincodeProposal():
+        case ProposalObject():
             return known.ref(UNKNOWN_CREATOR)
         case Vote():
             return known.spec.proposal.ref

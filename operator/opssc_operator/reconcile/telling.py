@@ -17,16 +17,17 @@ from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.fields import status_text
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposal, ChaincodeProposalStatus, CommitRecord, LastError, Phase
+from opssc_operator.api.proposal import LastError, Phase, ProposalObject, ProposalStatus
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote, VoteStatus
-from opssc_operator.domain.proposal import ProposalDecision, ProposalObserved
-from opssc_operator.domain.status import commit_record, proposal_status, vote_status
+from opssc_operator.domain.kinds.catalog import of_objects
+from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.stage import ProposalDecision
+from opssc_operator.domain.status import proposal_status, vote_status
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
-from opssc_operator.ledger.deployments import StepDone
-from opssc_operator.reconcile.gathering import Objects, find_objects
+from opssc_operator.reconcile.objects import Objects, find_objects, judge_duplicate
 from opssc_operator.reconcile.status import standing_verdicts, write_status
 from opssc_operator.reconcile.store import Invalid, ObjectStore
 
@@ -48,10 +49,9 @@ class Teller:
         observed: ProposalObserved,
         decision: ProposalDecision,
         failure: OperatorError | None,
-        commit: StepDone | None,
     ) -> None:
         """Write what was decided; ``failure`` is what went wrong in carrying it out, if anything did."""
-        objects = find_objects(self.store, namespace, observed.ref)
+        objects = find_objects(self.store, namespace, observed.ref, observed.ledger_kind)
         writes = [
             self._tell_vote(vote, decision.vote_outcomes[vote.metadata.name], observed)
             for vote in objects.votes
@@ -59,35 +59,30 @@ class Teller:
         ]
         writes.extend(self._tell_duplicate(known, objects) for known in objects.duplicates)
         if objects.shown is not None:
-            writes.append(self._tell_shown(objects.shown, observed, decision, failure, commit))
+            writes.append(self._tell_shown(objects.shown, observed, decision, failure))
         await asyncio.gather(*writes)
 
     async def _tell_shown(
         self,
-        shown: ChaincodeProposal,
+        shown: ProposalObject,
         observed: ProposalObserved,
         decision: ProposalDecision,
         failure: OperatorError | None,
-        commit: StepDone | None,
     ) -> None:
         conditions = dict(decision.conditions)
         if isinstance(failure, TerminalError):
             conditions.update(_stalled(no(_reason(failure), failure.message)))
             conditions.pop(ConditionType.RECONCILING, None)
-        record = commit_record(observed.facts, observed.own_msp_id)
-        if commit is not None:
-            record = CommitRecord(by=observed.own_msp_id, tx_id=commit.transaction_id, block=commit.block_number)
-        elif record is not None:
-            record = _with_known_block(record, shown)
         status = proposal_status(
+            of_objects(shown.kind),
             observed,
             decision,
+            shown.status,
             generation=shown.metadata.generation,
             origin=shown.origin(observed.own_msp_id),
-            commit=record,
             last_error=_last_error(failure, shown),
         )
-        await write_status(self.kube, Kind.CHAINCODE_PROPOSAL, shown, status, conditions)
+        await write_status(self.kube, shown.kind, shown, status, conditions)
 
     async def _tell_vote(self, vote: Vote, verdict: Verdict, observed: ProposalObserved) -> None:
         status, conditions = vote_status(
@@ -95,11 +90,8 @@ class Teller:
         )
         await write_status(self.kube, Kind.VOTE, vote, status, conditions)
 
-    async def _tell_duplicate(self, known: ChaincodeProposal, objects: Objects) -> None:
-        first = objects.manifest.metadata.name if objects.manifest is not None else ""
-        verdict = no(Reason.DUPLICATE_MANIFEST, f"{first} stands for the same proposal; delete one of them")
-        status = ChaincodeProposalStatus(observed_generation=known.metadata.generation)
-        await write_status(self.kube, Kind.CHAINCODE_PROPOSAL, known, status, _stalled(verdict))
+    async def _tell_duplicate(self, known: ProposalObject, objects: Objects) -> None:
+        await write_status(self.kube, known.kind, known, _untold(known), _stalled(judge_duplicate(known, objects)))
 
     async def tell_invalid(self, namespace: str, ref: ProposalRef) -> None:
         """Say InvalidSpec on objects that passed their schema and yet cannot be read."""
@@ -111,7 +103,7 @@ class Teller:
         if known.kind is Kind.VOTE:
             await write_status(self.kube, known.kind, known, VoteStatus(observed_generation=generation), conditions)
         else:
-            status = ChaincodeProposalStatus(observed_generation=generation)
+            status = of_objects(known.kind).status_type(observed_generation=generation)
             await write_status(self.kube, known.kind, known, status, conditions)
 
     async def tell_not_ready(
@@ -137,12 +129,12 @@ class Teller:
 
     async def tell_problem(self, namespace: str, ref: ProposalRef, failure: OperatorError) -> None:
         """Say why nothing could be observed."""
-        known = find_objects(self.store, namespace, ref).shown
+        known = find_objects(self.store, namespace, ref, None).shown
         if known is not None:
             await self._tell_above_standing(known, no(_reason(failure), failure.message), failure)
 
     async def _tell_above_standing(
-        self, known: ChaincodeProposal, verdict: Verdict, failure: OperatorError | None
+        self, known: ProposalObject, verdict: Verdict, failure: OperatorError | None
     ) -> None:
         """Change what the conditions say overall, and keep the rest; what is Ready or over stays so."""
         standing = standing_verdicts(known.status)
@@ -158,10 +150,10 @@ class Teller:
             "last_error": _last_error(failure, known),
         }
         status = before.model_copy(update=update)
-        await write_status(self.kube, Kind.CHAINCODE_PROPOSAL, known, status, {**kept, **_reconciling(verdict)})
+        await write_status(self.kube, known.kind, known, status, {**kept, **_reconciling(verdict)})
 
 
-def _is_told(known: ChaincodeProposal | Vote) -> bool:
+def _is_told(known: ProposalObject | Vote) -> bool:
     """Whether the status speaks of the object as it is now."""
     return known.status.get("observedGeneration") == known.metadata.generation
 
@@ -174,20 +166,16 @@ def _reconciling(verdict: Verdict) -> Mapping[ConditionType, Verdict]:
     return {ConditionType.READY: verdict, ConditionType.RECONCILING: yes(verdict.reason, verdict.message)}
 
 
-def _with_known_block(record: CommitRecord, shown: ChaincodeProposal) -> CommitRecord:
-    """Keep the block of our own commit, which no report carries, when the process that knew it is gone."""
-    before = shown.status.get("commit")
-    if not isinstance(before, dict) or before.get("txID") != record.tx_id:
-        return record
-    return record.model_copy(update={"block": before.get("block")})
-
-
-def _standing_status(known: ChaincodeProposal) -> ChaincodeProposalStatus:
+def _standing_status(known: ProposalObject) -> ProposalStatus:
     """The status as it stands; an empty one when another version wrote what this one cannot read."""
     try:
-        return ChaincodeProposalStatus.model_validate({**known.status, "conditions": []})
+        return of_objects(known.kind).status_type.model_validate({**known.status, "conditions": []})
     except ValidationError:
-        return ChaincodeProposalStatus(observed_generation=known.metadata.generation)
+        return _untold(known)
+
+
+def _untold(known: ProposalObject) -> ProposalStatus:
+    return of_objects(known.kind).status_type(observed_generation=known.metadata.generation)
 
 
 def _reason(exc: OperatorError) -> Reason:
@@ -196,7 +184,7 @@ def _reason(exc: OperatorError) -> Reason:
     return Reason(text) if text in set(Reason) else Reason.GOVERNANCE_UNAVAILABLE
 
 
-def _last_error(exc: OperatorError | None, known: ChaincodeProposal) -> LastError | None:
+def _last_error(exc: OperatorError | None, known: ProposalObject) -> LastError | None:
     """The failure being retried; its time stays that of its first appearance, so that status does not flap."""
     if exc is None:
         return None

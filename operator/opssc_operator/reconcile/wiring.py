@@ -5,6 +5,7 @@ from __future__ import annotations
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.reconcile.gathering import Gatherer
 from opssc_operator.reconcile.keys import KeyKind
+from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.organization import OrganizationReconciler
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
@@ -21,7 +22,10 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     del settings  # Everything an organization needs is in its FabricOrganization.
     sessions = Sessions(store, queue)
     book = ReportBook()
-    proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, Gatherer(store))
+    workers = build_workers()
+    proposals = ProposalReconciler(
+        kube, store, Teller(kube, store), sessions, queue, book, Gatherer(store, workers), workers
+    )
     return Reconcilers(
         by_kind={
             KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),

@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from opssc_operator.api.chaincode_proposal import (
+    ChaincodeProposal,
+    ChaincodeProposalStatus,
+    CommitRecord,
+    OrganizationProgress,
+    PeerProgress,
+    PeerState,
+    StepState,
+)
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.fields import ApiModel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
@@ -20,20 +29,7 @@ from opssc_operator.api.organization import (
     PeerSource,
     PeerStatus,
 )
-from opssc_operator.api.proposal import (
-    ChaincodeProposal,
-    ChaincodeProposalStatus,
-    CommitRecord,
-    LastError,
-    OrganizationProgress,
-    Origin,
-    PeerProgress,
-    PeerState,
-    Phase,
-    StepState,
-    Tally,
-    VoteRecord,
-)
+from opssc_operator.api.proposal import LastError, Origin, Phase, Tally, VoteRecord
 from opssc_operator.api.refs import ProposalRef, mirror_name
 from opssc_operator.api.vote import Decision, Vote, VoteStatus
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from opssc_operator.api.chaincode_proposal import ChaincodeProposal, ChaincodeProposalSpec
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.definition import Chaincode, EndorsementPolicy
 from opssc_operator.api.fields import manifest_name, status_text
@@ -15,7 +16,7 @@ from opssc_operator.api.group import Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.api.organization import FabricOrganization, IdentitySource, TlsAuthority
 from opssc_operator.api.package import Connection, Package
-from opssc_operator.api.proposal import ChaincodeProposal, ChaincodeProposalSpec, Origin
+from opssc_operator.api.proposal import Origin
 
 IMAGE = {"name": "ghcr.io/opssc/asset", "digest": f"sha256:{'a' * 64}"}
 K8S = {"label": "asset", "image": IMAGE}

@@ -12,15 +12,17 @@ from unit.chaincode import strategies as ledger
 
 from fabric_admin.definition import Definition
 from fabric_admin.rule import NOutOf
-from opssc_chaincode.model import Connection, ProposalDocument, ccaas_label
+from opssc_chaincode.model import ChaincodeContent, Connection, ProposalDocument, ccaas_label
+from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.proposal import ChaincodeProposalSpec
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration, from_document, to_document
 from opssc_operator.domain.content import ContentError, build_content, conflicting_fields, to_spec
+from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.verdict import Verdict
 from opssc_operator.domain.verification import is_stale, verify_proposal
 
+KIND = ChaincodeKind()
 DIGEST = "sha256:" + "ab" * 32
 NOW = datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 CHANNEL = ChannelView(
@@ -65,6 +67,11 @@ def planned(given_spec: ChaincodeProposalSpec, **changes: Any) -> Plan:
     return plan
 
 
+def content_of(plan: Plan) -> ChaincodeContent:
+    assert isinstance(plan.content, ChaincodeContent)
+    return plan.content
+
+
 def test_a_plan_is_a_document_the_contract_accepts_and_everybody_else_verifies() -> None:
     # When
     plan = planned(spec(collections=[COLLECTION]))
@@ -74,7 +81,7 @@ def test_a_plan_is_a_document_the_contract_accepts_and_everybody_else_verifies()
     assert document.content_hash == plan.content_hash
     assert document.deadline == (NOW + timedelta(days=7)).replace(microsecond=0)
     stored = ledger.proposal(document)
-    assert verify_proposal(stored, CHANNEL).reason is Reason.VERIFIED
+    assert verify_proposal(KIND, stored, CHANNEL).reason is Reason.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_only_the_next_sequence_is_proposed(wanted: int | None, committed: int |
     plan = plan_proposal(planning(given_spec, committed=current))
 
     # Then
-    assert (plan.reason if isinstance(plan, Verdict) else plan.content.sequence) == outcome
+    assert (plan.reason if isinstance(plan, Verdict) else content_of(plan).sequence) == outcome
 
 
 @pytest.mark.parametrize(
@@ -164,7 +171,7 @@ def test_a_mirror_says_exactly_what_is_on_the_ledger() -> None:
     content = build_content(spec(collections=[COLLECTION], description="why"), 3)
 
     # When
-    mirrored = ChaincodeProposalSpec.model_validate(to_spec(content, "Org1MSP", "asset-1", "why"))
+    mirrored = ChaincodeProposalSpec.model_validate(to_spec(content))
 
     # Then
     assert conflicting_fields(mirrored, content) == ()
@@ -196,7 +203,7 @@ def test_a_snapshot_that_differs_from_the_own_peer_is_not_verified(lie: dict[str
     )
 
     # When
-    verdict = verify_proposal(stored, shown)
+    verdict = verify_proposal(KIND, stored, shown)
 
     # Then
     assert verdict.fails
@@ -216,16 +223,16 @@ def test_another_package_or_definition_than_claimed_is_not_verified() -> None:
         (other_definition, Reason.DEFINITION_MISMATCH),
     ):
         stored = ledger.proposal(document.model_copy(update={"content": content}))
-        assert verify_proposal(stored, CHANNEL).reason is reason
+        assert verify_proposal(KIND, stored, CHANNEL).reason is reason
 
 
 def test_without_the_config_block_a_proposal_waits() -> None:
     stored = ledger.proposal(ProposalDocument.parse(planned(spec()).document))
-    assert verify_proposal(stored, None).status == "Unknown"
+    assert verify_proposal(KIND, stored, None).status == "Unknown"
 
 
 def test_a_snapshot_that_names_a_block_of_transactions_is_refuted_and_not_waited_for() -> None:
-    verdict = verify_proposal(ledger.proposal(), NoConfiguration(5))
+    verdict = verify_proposal(KIND, ledger.proposal(), NoConfiguration(5))
     assert (verdict.status, verdict.reason) == ("False", Reason.SNAPSHOT_MISMATCH)
 
 
@@ -233,8 +240,8 @@ def test_a_newer_config_with_the_same_members_and_rule_is_not_stale() -> None:
     snapshot = ProposalDocument.parse(planned(spec()).document).snapshot
     newer = ChannelView("mychannel", 9, 3, "ee" * 32, CHANNEL.members, CHANNEL.rule)
     fewer = ChannelView("mychannel", 9, 3, "ee" * 32, CHANNEL.members, NOutOf(3, CHANNEL.members))
-    assert not is_stale(snapshot, newer)
-    assert is_stale(snapshot, fewer)
+    assert not is_stale(KIND, snapshot, newer)
+    assert is_stale(KIND, snapshot, fewer)
 
 
 @given(ledger.rules(("Org1MSP", "Org2MSP", "Org3MSP")), st.sets(st.sampled_from(CHANNEL.members)))
@@ -245,7 +252,7 @@ def test_a_rule_means_the_same_in_both_forms(rule: Any, agreed: set[str]) -> Non
 
 def test_a_manifest_that_says_no_collections_contradicts_a_proposal_that_has_some() -> None:
     # Given
-    content = planned(spec(collections=[COLLECTION])).content
+    content = content_of(planned(spec(collections=[COLLECTION])))
 
     # Then
     assert conflicting_fields(spec(), content) == ()
@@ -254,7 +261,7 @@ def test_a_manifest_that_says_no_collections_contradicts_a_proposal_that_has_som
 
 def test_a_peer_without_the_pinned_block_is_named_as_what_verification_waits_for() -> None:
     # When
-    verdict = verify_proposal(ledger.proposal(), BlockNotKept(3))
+    verdict = verify_proposal(KIND, ledger.proposal(), BlockNotKept(3))
 
     # Then
     assert (verdict.status, verdict.reason) == ("Unknown", Reason.AWAITING_VERIFICATION)

@@ -21,26 +21,19 @@ from opssc_operator.api.organization import ExecutionMode, VotingMode
 from opssc_operator.api.proposal import DeletionPolicy, Origin, Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Decision
+from opssc_operator.domain.actions import Close, CreateMirror, DeleteMirror, Propose, SetFinalizer
 from opssc_operator.domain.deployment import Approval, Approve, Commit, Committed, DeploymentObserved, PeerState, Target
+from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
+from opssc_operator.domain.observation import ManifestState, ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan
-from opssc_operator.domain.proposal import (
-    Close,
-    CreateMirror,
-    DeleteMirror,
-    ManifestState,
-    ProposalObserved,
-    Propose,
-    SetFinalizer,
-    decide_proposal,
-    rank_seed,
-)
+from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import CastVote, VoteWish, VotingRules
 
 NOW = ledger.NOW
 PROPOSAL = ledger.proposal(ledger.document(ledger.members(3)))
 REF = ProposalRef("Org1MSP", PROPOSAL.id)
-PLAN = Plan(b"{}", PROPOSAL.content, PROPOSAL.content_hash)  # type: ignore[arg-type]
+PLAN = Plan(b"{}", PROPOSAL.content, PROPOSAL.content_hash)
 DEFINITION = Definition(name="basic", version="1.0", sequence=1)
 TARGET = Target("mychannel", DEFINITION, "basic:00", rank_seed(REF))
 LOCAL = ManifestState("basic-1", Origin.LOCAL, NOW)
@@ -84,6 +77,9 @@ def observed(given_facts: Facts | None, **changes: Any) -> ProposalObserved:
         tally=None if given_facts is None else derive(given_facts, now),
         verified=yes(Reason.VERIFIED),
     )
+    if "target" in changes:
+        parts = {name: changes.pop(name) for name in ("target", "deployment", "superseded_by") if name in changes}
+        changes["work"] = ChaincodeWork(**parts)
     return replace(base, **changes)
 
 

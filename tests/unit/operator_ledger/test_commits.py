@@ -18,7 +18,7 @@ from opssc_chaincode.model import Facts
 from opssc_operator.domain.deployment import Target
 from opssc_operator.ledger.commits import committed_by
 from opssc_operator.ledger.deployments import Deployments
-from opssc_operator.reconcile.gathering import was_committed
+from opssc_operator.reconcile.kinds.chaincode_rivals import was_committed
 
 if TYPE_CHECKING:
     from opssc_operator.ledger.peers import OwnPeers

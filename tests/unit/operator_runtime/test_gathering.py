@@ -17,6 +17,7 @@ from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan
 from opssc_operator.reconcile.gathering import Gatherer
+from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ async def gather(manifests: Manifests, facts: Facts | None) -> Any:
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     session = cast("OrganizationSession", Session(facts))
-    return await Gatherer(store).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
+    return await Gatherer(store, build_workers()).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
 async def test_a_proposal_pins_the_configuration_in_force_when_it_is_proposed(manifests: Manifests) -> None:

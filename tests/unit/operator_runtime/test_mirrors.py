@@ -11,7 +11,8 @@ from unit.operator_domain.test_proposal import observed
 from opssc_chaincode.model import Facts
 from opssc_operator.api.group import WITHDRAW_FINALIZER, Kind
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.proposal import CreateMirror, decide_proposal
+from opssc_operator.domain.actions import CreateMirror
+from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.store import ObjectStore

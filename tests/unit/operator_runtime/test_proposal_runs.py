@@ -13,6 +13,7 @@ from opssc_operator.api.group import Kind
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.ledger.contract import ContractRefused
 from opssc_operator.reconcile.keys import proposal_key
+from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.proposal import ProposalReconciler, finish_all
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -74,7 +75,8 @@ class Teller:
 def build(session: Ledger, manifests: Manifests) -> tuple[ProposalReconciler, Teller]:
     store, teller = ObjectStore(), Teller()
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
-    parts: tuple[Any, ...] = (None, store, teller, Sessions(session), WorkQueue(), ReportBook(), Gatherer())
+    queue, book, workers = WorkQueue(), ReportBook(), build_workers()
+    parts: tuple[Any, ...] = (None, store, teller, Sessions(session), queue, book, Gatherer(), workers)
     return ProposalReconciler(*cast("Any", parts)), teller
 
 

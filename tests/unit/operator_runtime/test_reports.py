@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from opssc_chaincode.model import Outcome, Step
-from opssc_operator.domain.reporting import ReportWish
+from opssc_operator.domain.report import ReportWish
 from opssc_operator.errors import TransientError
 from opssc_operator.reconcile.keys import proposal_key, report_key
 from opssc_operator.reconcile.reports import ReportBook, ReportReconciler

@@ -14,8 +14,9 @@ from opssc_chaincode.ranking import LedgerPosition
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.ledger.view import LedgerView
-from opssc_operator.reconcile.gathering import find_winner
 from opssc_operator.reconcile.keys import proposal_key
+from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner
+from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -24,7 +25,7 @@ from opssc_operator.reconcile.store import ObjectStore
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from opssc_operator.domain.proposal import ProposalObserved
+    from opssc_operator.domain.observation import ProposalObserved
     from opssc_operator.ledger.contract import OpsContract
     from opssc_operator.ledger.session import OrganizationSession
 
@@ -120,7 +121,7 @@ async def test_acceptance_wakes_every_other_proposal_for_the_same_sequence_once(
     await session.view.load()
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     sessions = SimpleNamespace(ready=lambda _: session, watch_channel=lambda *_: None)
-    parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer())
+    parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), build_workers())
     reconciler = ProposalReconciler(*cast("Any", parts))
 
     # When

@@ -95,7 +95,7 @@ async def test_the_block_of_an_own_commit_outlives_the_process_that_made_it(mani
     store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic") | {"status": standing_commit})
 
     # When
-    await Teller(cast("KubeClient", cluster), store).tell("org1", seen, decide_proposal(seen), None, None)
+    await Teller(cast("KubeClient", cluster), store).tell("org1", seen, decide_proposal(seen), None)
 
     # Then
     assert cluster.written[-1]["commit"] == standing_commit["commit"]

@@ -7,8 +7,8 @@ import pytest
 
 from fabric_devnet.errors import BackendUnavailable
 from fabric_devnet.spec import BackendName
+from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.api.proposal import ChaincodeProposal
 from opssc_operator.api.vote import Vote
 from opssc_tools.cluster import ClusterKind
 from opssc_tools.environment import EnvironmentSpec, manifests

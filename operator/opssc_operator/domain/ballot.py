@@ -1,0 +1,106 @@
+"""The stages of a proposal before its acceptance: not proposed, open for votes, or past its deadline. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from opssc_chaincode.model import Facts
+from opssc_chaincode.ranking import rank_by
+from opssc_chaincode.tally import Tally
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.proposal import Origin, Phase
+from opssc_operator.domain.actions import Close, Propose
+from opssc_operator.domain.deployment import TAKEOVER_SECONDS
+from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved, rank_seed
+from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, Stage, closed
+from opssc_operator.domain.verdict import no, unknown
+from opssc_operator.domain.voting import VotingDecision, own_vote
+
+TERMINAL_PLAN_REASONS: Final = frozenset(
+    {Reason.INVALID_SPEC, Reason.SEQUENCE_CONFLICT, Reason.NOT_A_MEMBER, Reason.UNSUPPORTED_BY_THIS_VERSION}
+)
+"""Why a manifest cannot be proposed until somebody changes it or the channel (which is noticed by itself)."""
+
+
+def decide_unproposed(observed: ProposalObserved) -> Stage:
+    """The ledger has no proposal of this name."""
+    manifest = observed.manifest
+    base = {ConditionType.ACCEPTED: unknown(Reason.AWAITING_PROPOSAL, "not on the ledger yet")}
+    if manifest is None or manifest.origin is not Origin.LOCAL:
+        message = f"{observed.ref.creator} has not proposed {observed.ref.id} yet"
+        return Stage(base, Phase.PENDING, ready=no(Reason.AWAITING_PROPOSAL, message))
+    if manifest.withdraw:
+        ready = no(Reason.WITHDRAWN, "withdrawn before it was proposed; nothing is on the ledger")
+        return Stage(base, Phase.WITHDRAWN, ready=ready, waiting=False)
+    if manifest.deleting or observed.is_suspended:
+        return Stage(base, Phase.PENDING, ready=no(Reason.SUSPENDED, "nothing is proposed while suspended"))
+    if isinstance(observed.plan, Plan):
+        proposing = no(Reason.PROPOSING, f"proposing {observed.ref} on the ledger")
+        return Stage(base, Phase.PENDING, (Propose(observed.plan),), ready=proposing)
+    verdict = observed.plan or NOTHING_YET
+    stalled = verdict.reason in TERMINAL_PLAN_REASONS
+    base = {**base, ConditionType.VERIFIED: verdict}
+    phase = Phase.FAILED if stalled else Phase.PENDING
+    return Stage(base, phase, stalled=stalled, ready=no(verdict.reason, verdict.message))
+
+
+def decide_expired(observed: ProposalObserved, facts: Facts) -> Stage:
+    """Past the deadline: the members close it on the ledger, one after the other until one succeeded."""
+    deadline = facts.proposal.deadline
+    stage = closed(
+        observed,
+        Phase.EXPIRED,
+        no(Reason.EXPIRED, f"no decision before {deadline:%Y-%m-%dT%H:%M:%SZ}; propose anew under another id"),
+    )
+    members = facts.proposal.snapshot.members
+    if facts.closing is not None or observed.own_msp_id not in members:
+        return stage
+    skew = timedelta(seconds=facts.proposal.snapshot.charter.max_clock_skew_seconds)
+    # One more second, since the contract compares the transaction's whole second with the deadline.
+    passed = (observed.now - deadline - skew).total_seconds() - 1.0
+    wait = rank_by(rank_seed(observed.ref), members).index(observed.own_msp_id) * TAKEOVER_SECONDS - passed
+    if observed.is_suspended:
+        return stage
+    actions = () if wait > 0 else (Close("Expired", "the deadline passed without a decision"),)
+    return replace(stage, actions=actions, requeue_seconds=max(wait, 0.0) or None)
+
+
+def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision) -> Stage:
+    """Votes are still being cast."""
+    facts = observed.facts
+    if facts is None:
+        raise AssertionError("an open proposal has facts")
+    if observed.stale:
+        message = "the channel's members or lifecycle policy changed since; propose anew under another id"
+        return closed(observed, Phase.STALE, no(Reason.STALE, message))
+    accepted = no(_awaiting_reason(observed, facts, tally), awaiting_message(tally))
+    conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
+    left = (facts.proposal.deadline - observed.now).total_seconds()
+    until_expiry = left + facts.proposal.snapshot.charter.max_clock_skew_seconds + 1.0
+    if observed.withdrawal_wanted:
+        return Stage(
+            conditions,
+            Phase.VOTING,
+            (Close("Withdrawn", "withdrawn by its creator"),),
+            ready=no(Reason.PROGRESSING, "withdrawing"),
+        )
+    actions = (voting.cast,) if voting.cast is not None else ()
+    ready = accepted if not observed.verified.fails else no(observed.verified.reason, observed.verified.message)
+    look_again = max(1.0, min(until_expiry, VERIFY_AGAIN_SECONDS.get(observed.verified.reason, until_expiry)))
+    stage = Stage(conditions, Phase.VOTING, actions, ready=ready, requeue_seconds=look_again)
+    if observed.is_suspended:
+        return Stage(conditions, Phase.VOTING, ready=no(Reason.SUSPENDED, "suspended; nothing is sent"))
+    return stage
+
+
+def _awaiting_reason(observed: ProposalObserved, facts: Facts, tally: Tally) -> Reason:
+    pending = observed.own_msp_id in tally.pending and own_vote(facts, observed.own_msp_id) is None
+    return Reason.AWAITING_OWN_VOTE if pending else Reason.AWAITING_VOTES
+
+
+def awaiting_message(tally: Tally) -> str:
+    """``waiting for Org2MSP, Org3MSP (1/2)``: who has not voted, agreements so far and how many are needed."""
+    return f"waiting for {', '.join(tally.pending)} ({len(tally.agreed)}/{len(tally.agreed) + tally.needed})"

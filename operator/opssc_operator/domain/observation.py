@@ -1,0 +1,102 @@
+"""What is looked at before anything is decided about a proposal, whatever its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from opssc_chaincode.model import Facts
+from opssc_chaincode.model import Kind as LedgerKind
+from opssc_chaincode.ranking import proposal_seed
+from opssc_chaincode.tally import Tally
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.organization import ExecutionMode
+from opssc_operator.api.proposal import DeletionPolicy, Origin
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.api.vote import Decision
+from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.verdict import Verdict, no, unknown
+from opssc_operator.domain.voting import VoteWish, VotingRules, own_vote
+
+if TYPE_CHECKING:
+    from opssc_operator.domain.stage import Work
+
+NOTHING_YET: Final = unknown(Reason.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestState:
+    """The object in this namespace that stands for the proposal, and in which fields it contradicts the ledger."""
+
+    name: str
+    origin: Origin
+    created: datetime
+    withdraw: bool = False
+    suspend: bool = False
+    deleting: bool = False
+    deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
+    has_finalizer: bool = False
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalObserved:
+    """Everything ``decide_proposal`` looks at.
+
+    ``plan`` is what the local manifest would propose, or the verdict that explains why it cannot; ``verified`` is what
+    the own peer says about the proposal on the ledger; ``work`` is what was seen of carrying it out, once it is
+    accepted.
+    """
+
+    now: datetime
+    ref: ProposalRef
+    own_msp_id: str
+    execution: ExecutionMode
+    suspended: bool
+    rules: VotingRules
+    manifest: ManifestState | None
+    mirror: ManifestState | None
+    mirror_wanted: bool
+    wishes: tuple[VoteWish, ...]
+    facts: Facts | None
+    tally: Tally | None
+    plan: Plan | Verdict | None = None
+    verified: Verdict = NOTHING_YET
+    stale: bool = False
+    work: Work | None = None
+
+    @property
+    def ledger_kind(self) -> LedgerKind | None:
+        """The proposal's kind on the ledger, if it is there."""
+        return None if self.facts is None else self.facts.proposal.kind
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether a person asked that nothing be sent and nothing carried out."""
+        return self.suspended or (self.manifest is not None and self.manifest.suspend)
+
+    @property
+    def withdrawal_wanted(self) -> bool:
+        """Whether the own manifest asks to take the proposal back."""
+        manifest = self.manifest
+        if manifest is None or manifest.origin is not Origin.LOCAL or manifest.conflicts:
+            return False
+        return manifest.withdraw or (manifest.deleting and manifest.deletion_policy is DeletionPolicy.WITHDRAW)
+
+
+def stands_aside(observed: ProposalObserved) -> Verdict | None:
+    """Why this organization leaves its own nodes alone although the proposal was accepted."""
+    if observed.facts is None:
+        return None
+    vote = own_vote(observed.facts, observed.own_msp_id)
+    if vote is Decision.DISAGREE:
+        return no(Reason.DISAGREED, f"{observed.own_msp_id} disagreed, so nothing is done on its nodes")
+    if vote is None and observed.execution is ExecutionMode.OWN_VOTE_ONLY:
+        return no(Reason.AWAITING_OWN_VOTE, "execution is OwnVoteOnly and this organization has not agreed")
+    return None
+
+
+def rank_seed(ref: ProposalRef) -> bytes:
+    """What organizations are ranked by for one proposal."""
+    return proposal_seed(ref.creator, ref.id)

@@ -1,0 +1,1 @@
+"""How each kind of proposal is planned, verified, looked at and carried out."""

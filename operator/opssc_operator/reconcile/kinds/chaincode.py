@@ -1,0 +1,129 @@
+"""Proposals of kind Chaincode: their looks at the own peers, and the steps of a deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Final
+
+from opssc_chaincode.model import ChaincodeContent, Facts, Proposal, Step
+from opssc_operator.api.chaincode_proposal import ChaincodeProposal
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.proposal import ProposalObject
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.api.vote import LocalPackageType, Vote
+from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
+from opssc_operator.domain.content import build_definition, build_package
+from opssc_operator.domain.deployment import Approve, Commit, Install, Target, has_passed
+from opssc_operator.domain.kinds.chaincode import ChaincodeKind
+from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
+from opssc_operator.domain.observation import ProposalObserved, rank_seed
+from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
+from opssc_operator.domain.report import own_report
+from opssc_operator.domain.verdict import Verdict, unknown
+from opssc_operator.domain.verification import is_stale, verify_proposal
+from opssc_operator.domain.work_action import WorkAction
+from opssc_operator.errors import Bug
+from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, was_committed
+
+logger = logging.getLogger(__name__)
+
+STALENESS_SECONDS: Final = 5.0
+"""How old the configuration may be by which open proposals are judged; one reading serves all of a channel."""
+
+
+@dataclass(slots=True)
+class ChaincodeWorker:
+    """Works on chaincode proposals; remembers the commits this process made."""
+
+    kind: ClassVar = ChaincodeKind()
+    _commits: dict[tuple[str, ProposalRef], OwnCommit] = field(default_factory=dict)
+
+    async def plan(
+        self, observed: ProposalObserved, manifest: ProposalObject, session: OrganizationSession
+    ) -> Plan | Verdict:
+        """Resolve the manifest against the channel and the committed definition as they are now."""
+        if not isinstance(manifest, ChaincodeProposal):
+            raise Bug(f"{manifest.metadata.name} is no ChaincodeProposal")
+        channel = manifest.spec.channel
+        view, committed = await asyncio.gather(
+            session.reader.current(channel, max_age_seconds=0.0),
+            session.deployments.fetch_committed(channel, manifest.spec.chaincode.name),
+        )
+        definition = None if committed is None else committed.definition
+        return plan_proposal(
+            PlanningObserved(session.msp_id, observed.ref.id, manifest.spec, view, definition, observed.now)
+        )
+
+    async def verify(
+        self,
+        proposal: Proposal,
+        pinned: ChannelView | NoConfiguration | BlockNotKept | None,
+        session: OrganizationSession,
+    ) -> Verdict:
+        """Judge by the pinned block and by what is computed here."""
+        del session
+        return verify_proposal(self.kind, proposal, pinned)
+
+    async def is_stale(self, proposal: Proposal, session: OrganizationSession) -> bool:
+        """Whether members or LifecycleEndorsement of the channel changed."""
+        current = await session.reader.current(proposal.snapshot.channel, max_age_seconds=STALENESS_SECONDS)
+        return is_stale(self.kind, proposal.snapshot, current)
+
+    async def observe(
+        self, observed: ProposalObserved, facts: Facts, session: OrganizationSession, votes: Sequence[Vote]
+    ) -> ProposalObserved:
+        """Look at the deployment on the own peers, and for a proposal decided later."""
+        content = facts.proposal.content
+        if not isinstance(content, ChaincodeContent):
+            raise Bug(f"{observed.ref} is no chaincode proposal")
+        view = await session.reader.current(content.channel)
+        if view.rule is None:
+            return replace(observed, verified=unknown(Reason.UNSUPPORTED_BY_THIS_VERSION, view.rule_problem))
+        target = Target(
+            channel=content.channel,
+            definition=build_definition(content),
+            package_id=None if _without_package(votes) else content.package_id,
+            rank_seed=rank_seed(observed.ref),
+            already_committed=own_report(facts, session.msp_id, Step.COMMITTED) is not None,
+        )
+        deployment, winner = await asyncio.gather(
+            session.deployments.observe(target, view.rule), find_winner(observed.ref, content, session)
+        )
+        if has_passed(target, deployment) and not target.already_committed:
+            target = replace(target, already_committed=await was_committed(facts, target, session))
+        work = ChaincodeWork(
+            target=target,
+            deployment=deployment,
+            superseded_by=winner if winner != observed.ref else None,
+            commit=self._commits.get((session.settings.namespace, observed.ref)),
+        )
+        return replace(observed, work=work)
+
+    async def perform(self, action: WorkAction, observed: ProposalObserved, session: OrganizationSession) -> None:
+        """Install, approve or commit."""
+        work = observed.work
+        if not isinstance(work, ChaincodeWork) or not isinstance(action, Install | Approve | Commit):
+            raise Bug(f"{observed.ref}: nothing was observed to act on")
+        package = package_of(observed) if isinstance(action, Install) else None
+        done = await session.deployments.perform(action, work.target, package)
+        if isinstance(action, Commit) and done.transaction_id:
+            namespace = session.settings.namespace
+            self._commits[namespace, observed.ref] = OwnCommit(done.transaction_id, done.block_number)
+            logger.info("committed", extra={"proposal": str(observed.ref), "namespace": namespace})
+
+
+def package_of(observed: ProposalObserved) -> bytes | None:
+    """The package to install for an accepted proposal."""
+    if observed.facts is None or not isinstance(observed.facts.proposal.content, ChaincodeContent):
+        return None
+    return build_package(observed.facts.proposal.content).data
+
+
+def _without_package(votes: Sequence[Vote]) -> bool:
+    """Whether the organization's own vote asks to approve without a package."""
+    local = votes[0].spec.local if votes else None
+    return local is not None and local.package is not None and local.package.type is LocalPackageType.NONE
