@@ -5,14 +5,20 @@ Verification material only: nothing in it is secret. Source of the parts: Fabric
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from opssc_chaincode.model.document import Document
 
-Pem = Annotated[
-    str,
-    StringConstraints(pattern=r"^-----BEGIN [A-Z0-9 ]+-----\s[\s\S]+-----END [A-Z0-9 ]+-----\s*$", max_length=32768),
-]
+PEM_MARK = "-----BEGIN "
+
+
+def _pem(text: str) -> str:
+    if not text.isascii() or not text.startswith(PEM_MARK):
+        raise ValueError(f"must be PEM text, which begins with {PEM_MARK}")
+    return text
+
+
+Pem = Annotated[str, StringConstraints(min_length=1, max_length=16384), AfterValidator(_pem)]
 """One PEM block, ASCII; what it holds is judged by who builds the MSP."""
 Pems = Annotated[tuple[Pem, ...], Field(max_length=64)]
 OuName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=64)]

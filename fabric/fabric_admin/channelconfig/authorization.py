@@ -137,6 +137,14 @@ def check_change(
     config: ChannelConfig, standing: Mapping[str, Element], element: Element, signers: Sequence[Identity]
 ) -> None:
     """Check one changed element: its mod_policy, its version, and the signatures; raises ConfigUpdateRefused."""
+    check_version(standing, element)
+    current = standing.get(element.key)
+    if current is not None:
+        _check_policy(config, current, signers)
+
+
+def check_version(standing: Mapping[str, Element], element: Element) -> None:
+    """Check one changed element but for who signed: its mod_policy and its version; raises ConfigUpdateRefused."""
     try:
         elements.check_mod_policy(element.item.mod_policy)
     except ConfigError as exc:
@@ -160,7 +168,6 @@ def check_change(
             element,
             "compute the update anew from the current config",
         )
-    _check_policy(config, current, signers)
 
 
 def _check_policy(config: ChannelConfig, current: Element, signers: Sequence[Identity]) -> None:

@@ -17,7 +17,7 @@ from fabric_protos.peer import policy_pb2
 from fabric_admin import blocks
 from fabric_admin.batch import Batch
 from fabric_admin.capabilities import Capabilities, Line
-from fabric_admin.channelconfig import acceptance, evaluation, loading
+from fabric_admin.channelconfig import acceptance, authorization, evaluation, loading, signing
 from fabric_admin.channelconfig.consensus import Consensus, Consenter
 from fabric_admin.channelconfig.organizations import OrdererEndpoint, Organization
 from fabric_admin.errors import ConfigError, PolicySyntaxError
@@ -130,18 +130,24 @@ class ChannelConfig:
         """Return the PEM texts of an organization's TLS CAs; raises ConfigError when it is no member."""
         return self.organization(msp_id).msp.tls_root_certs
 
-    def organization_rule(self, policy_path: str = LIFECYCLE_ENDORSEMENT) -> NOutOf:
-        """Return which application organizations must agree to satisfy a policy.
+    @property
+    def all_members(self) -> tuple[str, ...]:
+        """MSP IDs of all organizations, orderer organizations among them, sorted."""
+        return tuple(sorted({*self.members, *self.orderer_members}))
+
+    def organization_rule(self, policy_path: str = LIFECYCLE_ENDORSEMENT, *, with_orderers: bool = False) -> NOutOf:
+        """Return which application organizations (orderer organizations too) must agree to satisfy a policy.
 
         Without a LifecycleEndorsement policy that is a majority of them, as in Fabric. Raises ConfigError, with the
         policy's text, when there is no such policy or it is not a matter of organizations alone.
         """
+        members = frozenset(self.all_members if with_orderers else self.members)
         if not self.policies.has(policy_path):
             if policy_path == LIFECYCLE_ENDORSEMENT:
                 return NOutOf(len(self.members) // 2 + 1, self.members)
             raise ConfigError(f"channel {self.channel_id} has no policy {policy_path}", element=policy_path)
         try:
-            return organization_rule(self.policies.get(policy_path), frozenset(self.members))
+            return organization_rule(self.policies.get(policy_path), members)
         except ConfigError as exc:
             raise ConfigError(f"{policy_path} of channel {self.channel_id}: {exc}", element=policy_path) from exc
 
@@ -169,6 +175,18 @@ class ChannelConfig:
         Raises ConfigUpdateRefused when the update does not fit this config at all.
         """
         return evaluation.evaluate(self, config_update, signatures)
+
+    def updated_by(self, config_update: configtx_pb2.ConfigUpdate | bytes) -> configtx_pb2.Config:
+        """Return the config an update leads to when everybody it takes agrees; nobody's agreement is looked at.
+
+        Raises ConfigUpdateRefused when the update does not fit this config: another channel, other versions, nothing
+        changed.
+        """
+        update = authorization.read_update(signing.update_bytes(config_update))
+        changes = authorization.find_changes(self, update)
+        for element in changes.delta:
+            authorization.check_version(changes.standing, element)
+        return configtx_pb2.Config(sequence=self.sequence + 1, channel_group=changes.apply())
 
     def forecast(
         self,

@@ -1,0 +1,94 @@
+"""What the changes of a proposal amount to on one configuration: the update, its lines, who must agree. Pure.
+
+An organization that votes computes all of this for itself from the changes and its own peer's configuration, and
+compares it, decoded, with what the proposer wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fabric_protos.common import configtx_pb2
+from google.protobuf.message import DecodeError
+from pydantic import ValidationError
+
+from fabric_admin.channelconfig import ChannelConfig, Verdict, compute_update, diff, find_update_hazards
+from fabric_admin.errors import ConfigError, ConfigUpdateRefused
+from fabric_admin.policy import NOutOf
+from opssc_chaincode.model import Change, Rule
+from opssc_operator.domain.channel import to_document
+from opssc_operator.domain.channels.application import ChangeRefused, apply_changes
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One update on one configuration.
+
+    ``update`` is pb(ConfigUpdate), ``lines`` the difference for people, ``verdicts`` who decides about each element
+    while nobody has signed, ``rule`` the organizations that must agree: every mod_policy that is touched.
+    """
+
+    update: bytes
+    lines: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    rule: Rule
+
+
+def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool) -> Delta:
+    """The delta of ``changes``; raises ChangeRefused naming the change or the element, and what to do instead."""
+    updated = apply_changes(config.config, changes, governance=governance)
+    try:
+        update = compute_update(config.channel_id, config.config, updated)
+    except ConfigError as exc:
+        raise ChangeRefused(f"changes: the channel has all of this already ({exc})", exc.element) from exc
+    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance)
+
+
+def judge_update(config: ChannelConfig, update: bytes, *, governance: bool) -> Delta:
+    """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it."""
+    try:
+        updated = config.updated_by(update)
+        for hazard in find_update_hazards(config, update, governance=governance):
+            raise ChangeRefused(f"{hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
+        lines = diff(config.config, updated)
+        verdicts = config.evaluate(update)
+        ChannelConfig.from_config(updated, config.channel_id)
+    except ConfigUpdateRefused as exc:
+        raise ChangeRefused(exc.explanation, exc.element) from exc
+    except ConfigError as exc:
+        raise ChangeRefused(str(exc), exc.element) from exc
+    return Delta(update, lines, verdicts, _rule(config, verdicts))
+
+
+def same_update(one: bytes, other: bytes) -> bool:
+    """Whether two updates mean the same: compared decoded, since one meaning has many encodings."""
+    first, second = configtx_pb2.ConfigUpdate(), configtx_pb2.ConfigUpdate()
+    try:
+        first.ParseFromString(one)
+        second.ParseFromString(other)
+    except DecodeError:
+        return False
+    return bool(first == second)
+
+
+def _rule(config: ChannelConfig, verdicts: Sequence[Verdict]) -> Rule:
+    """Every policy that decides about an element of the update, as one rule over organizations."""
+    paths = sorted({verdict.mod_policy for verdict in verdicts if verdict.mod_policy})
+    try:
+        rules = [config.organization_rule(path, with_orderers=True) for path in paths]
+    except ConfigError as exc:
+        raise ChangeRefused(f"{exc}; it cannot be decided by organizations", exc.element) from exc
+    parts = tuple(dict.fromkeys(_simplest(rule) for rule in rules))
+    joined = parts[0] if len(parts) == 1 and isinstance(parts[0], NOutOf) else NOutOf(len(parts), parts)
+    try:
+        return to_document(joined)
+    except ValidationError as exc:
+        names = ", ".join(paths)
+        raise ChangeRefused(f"{names}: no set of organizations can satisfy what is asked", paths[0]) from exc
+
+
+def _simplest(rule: NOutOf) -> str | NOutOf:
+    """A rule of a single organization as that organization."""
+    only = rule.of[0] if len(rule.of) == 1 and rule.n == 1 else rule
+    return only if isinstance(only, str) else rule

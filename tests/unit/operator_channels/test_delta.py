@@ -1,0 +1,287 @@
+"""What changes amount to: the update orderers would take, the organizations that must agree, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from fabric_protos.msp import msp_config_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.fabric import channel
+from unit.fabric.authority import authority
+from unit.fabric.channel import NOW, admins
+
+from fabric_admin import channelconfig
+from fabric_admin.channelconfig import ChannelConfig
+from opssc_chaincode.model import Change, OrganizationDefinition, Rule, change_types
+from opssc_operator.domain.channels.application import ChangeRefused
+from opssc_operator.domain.channels.definitions import build_msp, read_definition
+from opssc_operator.domain.channels.delta import Delta, compute_delta, judge_update, same_update
+
+ORG1, ORG2, ORG3 = channel.MEMBERS
+ORDERER = "OrdererMSP"
+MAJORITY = {"n": 2, "of": [ORG1, ORG2, ORG3]}
+OWN_ADMINS = "OR('Org1MSP.admin')"
+
+
+def config(profile: Any = channel.PROFILE) -> ChannelConfig:
+    return channel.load(channel.build(profile))
+
+
+def changes(*given: dict[str, Any]) -> tuple[Change, ...]:
+    return tuple(Change.model_validate_json(json.dumps(each)) for each in given)
+
+
+def definition(msp_id: str) -> dict[str, Any]:
+    pem = authority(msp_id).pem.decode()
+    units = {role: {"organizationalUnit": role} for role in ("client", "peer", "admin", "orderer")}
+    return {"rootCerts": [pem], "tlsRootCerts": [pem], "nodeOUs": units}
+
+
+def consenter(number: int) -> dict[str, Any]:
+    made = channel.consenter(number)
+    return {
+        "host": made.address.host,
+        "port": made.address.port,
+        "clientTlsCert": made.client_tls_cert.decode(),
+        "serverTlsCert": made.server_tls_cert.decode(),
+        "mspID": made.msp_id,
+        "identity": made.identity.decode(),
+    }
+
+
+def delta_of(*given: dict[str, Any], on: ChannelConfig | None = None, governance: bool = False) -> Delta:
+    return compute_delta(on or config(), changes(*given), governance=governance)
+
+
+ADDED = {"addOrganization": {"mspID": "Org4MSP", "definition": definition("Org4MSP")}}
+EVERY_CHANGE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "addOrganization": (ADDED, MAJORITY, "/Channel/Application/Org4MSP"),
+    "removeOrganization": ({"removeOrganization": {"mspID": ORG3}}, MAJORITY, "/Channel/Application/Org3"),
+    "setAnchorPeers": (
+        {"setAnchorPeers": {"mspID": ORG1, "anchorPeers": [{"host": "peer9", "port": 7051}]}},
+        {"n": 1, "of": [ORG1]},
+        "/Channel/Application/Org1/AnchorPeers",
+    ),
+    "setOrganizationMSP": (
+        {"setOrganizationMSP": {"mspID": ORG2, "tlsRootCerts": [authority(ORG1).pem.decode()]}},
+        {"n": 1, "of": [ORG2]},
+        "/Channel/Application/Org2/MSP",
+    ),
+    "setOrdererEndpoints": (
+        {"setOrdererEndpoints": {"mspID": ORDERER, "endpoints": ["orderer1:7050", "orderer2:7050"]}},
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/Orderers/Endpoints",
+    ),
+    "addConsenter": ({"addConsenter": consenter(4)}, {"n": 1, "of": [ORDERER]}, "/Channel/Orderer/ConsensusType"),
+    "removeConsenter": (
+        {"removeConsenter": {"host": "orderer3", "port": 7050}},
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/ConsensusType",
+    ),
+    "replaceConsenterCertificates": (
+        {
+            "replaceConsenterCertificates": {
+                "host": "orderer3",
+                "port": 7050,
+                "serverTlsCert": consenter(4)["serverTlsCert"],
+            }
+        },
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/ConsensusType",
+    ),
+    "setBatch": (
+        {"setBatch": {"timeout": "1s", "maxMessageCount": 7}},
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/BatchSize",
+    ),
+    "setRaftOptions": (
+        {"setRaftOptions": {"electionTick": 20}},
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/ConsensusType",
+    ),
+    "setCapability": (
+        {"setCapability": {"section": "Application", "level": "V2_5"}},
+        MAJORITY,
+        "/Channel/Application/Capabilities",
+    ),
+    "setPolicy": (
+        {"setPolicy": {"path": "/Channel/Application/Endorsement", "rule": "ANY Endorsement"}},
+        MAJORITY,
+        "/Channel/Application/Endorsement",
+    ),
+    "setModPolicy": (
+        {"setModPolicy": {"path": "/Channel/Application/ACLs", "modPolicy": "/Channel/Application/Writers"}},
+        MAJORITY,
+        "/Channel/Application/ACLs",
+    ),
+    "setACL": (
+        {"setACL": {"resource": "qscc/GetChainInfo", "policy": "/Channel/Application/Admins"}},
+        MAJORITY,
+        "/Channel/Application/ACLs",
+    ),
+    "setMaintenance": (
+        {"setMaintenance": {"enabled": True}},
+        {"n": 1, "of": [ORDERER]},
+        "/Channel/Orderer/ConsensusType",
+    ),
+}
+
+
+APART = {"setCapability", "replaceConsenterCertificates"}
+"""Changes that not every other one leaves anything to do for."""
+
+
+def test_every_change_has_a_case() -> None:
+    assert set(EVERY_CHANGE) == set(change_types())
+
+
+@pytest.mark.parametrize("name", EVERY_CHANGE)
+def test_a_change_becomes_an_update_with_its_rule_and_its_lines(name: str) -> None:
+    change, rule, line = EVERY_CHANGE[name]
+    start = config(channel.OLD_PROFILE) if name == "setCapability" else config()
+
+    delta = delta_of(change, on=start)
+
+    assert delta.rule == Rule.model_validate_json(json.dumps(rule))
+    assert any(shown[2:].startswith(line) for shown in delta.lines), delta.lines
+
+
+@pytest.mark.parametrize("name", EVERY_CHANGE)
+def test_an_orderer_takes_the_update_when_the_rule_agrees(name: str) -> None:
+    change, _, _ = EVERY_CHANGE[name]
+    start = config(channel.OLD_PROFILE) if name == "setCapability" else config()
+    delta = delta_of(change, on=start)
+    agreeing = delta.rule.missing((), start.all_members)
+    assert agreeing
+    signatures = [channelconfig.sign(each, delta.update) for each in admins(*sorted(agreeing))]
+    too_few = start.forecast(delta.update, signatures[1:], now=NOW)
+
+    forecast = start.forecast(delta.update, signatures, now=NOW)
+
+    assert forecast.accepted, forecast.refusal
+    assert not too_few.accepted
+
+
+def test_several_changes_are_one_update_and_all_their_policies_decide() -> None:
+    delta = delta_of(
+        EVERY_CHANGE["setAnchorPeers"][0], EVERY_CHANGE["setBatch"][0], EVERY_CHANGE["setPolicy"][0], ADDED
+    )
+
+    assert set(delta.rule.leaves()) == {ORG1, ORG2, ORG3, ORDERER}
+    assert not delta.rule.satisfied({ORG1, ORG2})
+    assert not delta.rule.satisfied({ORG2, ORG3, ORDERER})
+    assert delta.rule.satisfied({ORG1, ORG2, ORDERER})
+
+
+def test_changes_build_on_each_other() -> None:
+    anchors = {"setAnchorPeers": {"mspID": "Org4MSP", "anchorPeers": [{"host": "peer4", "port": 7051}]}}
+
+    delta = delta_of(ADDED, anchors)
+
+    updated = channel.load(config().updated_by(delta.update))
+    assert [str(each) for each in updated.organization("Org4MSP").anchor_peers] == ["peer4:7051"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param([{"removeOrganization": {"mspID": "Org9MSP"}}], "Org9MSP is no member", id="unknown member"),
+        pytest.param(
+            [{"addOrganization": {"mspID": ORG2, "definition": definition(ORG2)}}], "member already", id="member twice"
+        ),
+        pytest.param([ADDED, ADDED], "changes[1].addOrganization", id="added twice"),
+        pytest.param(
+            [{"addOrganization": {"mspID": "Org4MSP", "definition": {"rootCerts": ["-----BEGIN X-----"]}}}],
+            "changes[0].addOrganization",
+            id="unparsable certificate",
+        ),
+        pytest.param(
+            [{"removeConsenter": {"host": f"orderer{number}", "port": 7050}} for number in (1, 2, 3)],
+            "last consenter",
+            id="the last consenter",
+        ),
+        pytest.param(
+            [{"setCapability": {"section": "Application", "level": "V9_9"}}], "panics", id="unknown capability"
+        ),
+        pytest.param(
+            [{"setPolicy": {"path": "/Channel/Application/Admins", "rule": "MAJORITY Nobodies"}}],
+            "/Channel/Application/Admins",
+            id="a policy nobody can satisfy",
+        ),
+        pytest.param(
+            [{"setPolicy": {"path": "/Channel/Application/Admins", "rule": "MAJORITY Admins"}}],
+            "has all of this already",
+            id="nothing new",
+        ),
+    ],
+)
+def test_what_cannot_or_must_not_be_done_is_refused_by_name(given: list[dict[str, Any]], said: str) -> None:
+    with pytest.raises(ChangeRefused) as refused:
+        delta_of(*given)
+
+    assert said in str(refused.value)
+
+
+def test_maintenance_is_refused_where_the_consortium_votes() -> None:
+    with pytest.raises(ChangeRefused, match="setMaintenance"):
+        delta_of(EVERY_CHANGE["setMaintenance"][0], governance=True)
+
+
+def test_a_policy_that_is_no_matter_of_organizations_is_refused_with_its_text() -> None:
+    start = config()
+    two_of_one = {
+        "setPolicy": {"path": "/Channel/Application/Admins", "rule": "OutOf(2, 'Org1MSP.admin', 'Org1MSP.peer')"}
+    }
+    odd = channel.load(start.updated_by(delta_of(two_of_one, on=start).update))
+
+    with pytest.raises(ChangeRefused, match="asks for several signers of Org1MSP"):
+        delta_of(EVERY_CHANGE["setACL"][0], on=odd)
+
+
+def test_a_raw_update_is_judged_like_one_computed_here() -> None:
+    computed = delta_of(ADDED)
+
+    assert judge_update(config(), computed.update, governance=False) == computed
+
+
+def test_a_raw_update_for_another_config_is_refused() -> None:
+    later = channel.load(config().updated_by(delta_of(EVERY_CHANGE["setACL"][0]).update))
+
+    with pytest.raises(ChangeRefused, match="ACLs"):
+        judge_update(later, delta_of(EVERY_CHANGE["setACL"][0]).update, governance=False)
+
+
+def test_equal_updates_are_equal_however_they_are_encoded() -> None:
+    one = delta_of(ADDED, EVERY_CHANGE["setPolicy"][0]).update
+
+    assert same_update(one, delta_of(EVERY_CHANGE["setPolicy"][0], ADDED).update)
+    assert not same_update(one, delta_of(ADDED).update)
+    assert not same_update(one, b"\xff\xff")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_as_an_update_are_judged_or_refused(data: bytes) -> None:
+    with pytest.raises(ChangeRefused):
+        judge_update(config(), data, governance=False)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from(sorted(EVERY_CHANGE.keys() - APART)), unique=True, min_size=1))
+def test_every_organization_computes_the_same_from_the_same_changes(names: list[str]) -> None:
+    given = [EVERY_CHANGE[name][0] for name in names]
+
+    first, second = delta_of(*given), delta_of(*given)
+
+    assert first == second
+    assert first.rule.satisfied(config().all_members)
+
+
+def test_a_definition_says_what_the_msp_says() -> None:
+    msp = build_msp("Org4MSP", OrganizationDefinition.model_validate_json(json.dumps(definition("Org4MSP"))))
+
+    read = read_definition(msp_config_pb2.FabricMSPConfig.FromString(msp.config))
+
+    assert read.to_json() == definition("Org4MSP")
