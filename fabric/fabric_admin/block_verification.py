@@ -41,6 +41,16 @@ def verify(block: common_pb2.Block, config: ChannelConfig, previous: common_pb2.
             f"on channel [{channel}], received: {block.header.previous_hash.hex()}, "
             f"expected: {header_hash(previous).hex()}"
         )
+    verify_signed(block, config)
+
+
+def verify_signed(block: common_pb2.Block, config: ChannelConfig) -> None:
+    """Check that a block's data is what its header says, and that orderers of ``config`` signed it.
+
+    Says nothing of the blocks before it; the genesis block is signed by nobody. Raises BlockError and
+    PolicyNotSatisfied as ``verify`` does.
+    """
+    number, channel = block.header.number, config.channel_id
     if not block.metadata.metadata:
         raise BlockError(
             f"block with id [{number}] on channel [{channel}] does not have metadata or contains too few entries"

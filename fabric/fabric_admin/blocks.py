@@ -16,7 +16,7 @@ from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import chaincode_event_pb2, proposal_pb2, proposal_response_pb2, transaction_pb2
 
 from fabric_admin.block_hashes import data_hash, header_bytes, header_hash
-from fabric_admin.block_verification import verify
+from fabric_admin.block_verification import verify, verify_signed
 from fabric_admin.errors import BlockError
 from fabric_admin.wire import decode
 
@@ -36,6 +36,7 @@ __all__ = [
     "transactions",
     "validation_code",
     "verify",
+    "verify_signed",
 ]
 
 NOT_VALIDATED: Final = "NOT_VALIDATED"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,17 @@ import pytest_asyncio
 from conformance.changing import ChangingChannel, set_batch_timeout
 from conformance.consortium import eventually
 
+from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.deliver import Deliver
-from fabric_admin.errors import ChaincodeError, DeliverError, RequestRefused
+from fabric_admin.errors import ChaincodeError, DeliverError, PolicyNotSatisfied, RequestRefused
 from fabric_admin.snapshots import JoinStatus, Snapshots
 from fabric_admin.system import System
 from fabric_admin.transport import Connection
+from opssc_operator.domain.channel import BlockNotKept
+from opssc_operator.errors import TransientError
+from opssc_operator.ledger.channels import ChannelReader
+from opssc_operator.ledger.history import ConfigHistory
+from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -106,28 +114,10 @@ async def test_only_the_peers_own_administrator_handles_snapshots(channel: Chang
 
 async def test_a_peer_joins_from_a_snapshot_and_goes_on_from_there(channel: ChangingChannel) -> None:
     network, name = channel.network, channel.name
-    third, peer = network.organizations[ORG3], network.organizations[ORG1].peers[0]
-    await let_in(channel)
-    async with Connection(peer.endpoint) as connection, Connection(third.peers[0].endpoint) as newcomer:
-        # Given a snapshot of the last block
-        source = System(connection, channel.admin(ORG1))
-        height = (await source.chain_info(name)).height
-        await Snapshots(connection, channel.admin(ORG1)).generate(name)
-        directory = peer.node.data_directory / "snapshots" / "completed" / name / str(height - 1)
-
-        async def written() -> bool:
-            return (directory / "_snapshot_additional_metadata.json").exists()
-
-        await eventually(written)
-
-        # When another peer joins from it
-        snapshots, system = Snapshots(newcomer, third.admin), System(newcomer, third.admin)
-        await snapshots.join(str(directory))
-
-        async def over() -> bool:
-            return await snapshots.join_status() == JoinStatus(in_progress=False, directory="")
-
-        await eventually(over)
+    third = network.organizations[ORG3]
+    async with both_peers(channel) as (source, system, newcomer):
+        # Given a peer that joined from a snapshot of the last block
+        height = await join_by_snapshot(channel, source, newcomer)
 
         # Then it knows the channel from there on
         info, original = await system.chain_info(name), await source.chain_info(name)
@@ -171,6 +161,76 @@ async def test_what_is_no_snapshot_cannot_be_joined_from(network: Network, direc
             await Snapshots(connection, organization.admin).join(directory)
 
     assert (refused.value.status, refused.value.message) == (500, text)
+
+
+async def test_an_operator_gets_what_its_peer_lacks_from_an_orderer_and_proves_it(channel: ChangingChannel) -> None:
+    network, name = channel.network, channel.name
+    first, third = network.organizations[ORG1], network.organizations[ORG3]
+    async with both_peers(channel) as (source, _, newcomer):
+        # Given
+        height = await join_by_snapshot(channel, source, newcomer)
+        complete = OwnPeers([PeerAddress("peer", first.peers[0].endpoint)], first.admin, first.client)
+        bare = OwnPeers([PeerAddress("peer", third.peers[0].endpoint)], third.admin, third.client)
+        orderers = [network.orderers[0].endpoint]
+        whole = ChannelReader(complete, ConfigHistory((), first.client))
+        reader = ChannelReader(bare, ConfigHistory(orderers, third.client))
+        alone = ChannelReader(bare, ConfigHistory((), third.client))
+
+        # Then: it reads the same as from a peer that has every block
+        assert await reader.current(name) == await whole.current(name)
+        assert (await reader.config(name)).config == (await whole.config(name)).config
+        for number in range(height):
+            assert await reader.at(name, number) == await whole.at(name, number)
+        assert await reader.at(name, height + 1) is None
+
+        # and without an orderer it says what it lacks
+        assert await alone.at(name, 0) == BlockNotKept(0)
+        with pytest.raises(TransientError, match="bootstrapped from a snapshot"):
+            await alone.current(name)
+
+        # and what nobody vouches for whom the own peer knows is not believed, whoever sends it
+        strange = await whole.config(name)
+        orderer_group = strange.config.channel_group.groups["Orderer"]
+        (orderer_organization,) = orderer_group.groups
+        of_others = strange.config.channel_group.groups["Application"].groups["org1"].values["MSP"].value
+        orderer_group.groups[orderer_organization].values["MSP"].value = of_others
+        forged = ChannelConfig.from_config(strange.config, name)
+        for number in (0, 1):
+            with pytest.raises(PolicyNotSatisfied):
+                await ConfigHistory(orderers, third.client).block(number, forged)
+        await asyncio.gather(complete.close(), bare.close())
+
+
+@contextlib.asynccontextmanager
+async def both_peers(channel: ChangingChannel) -> AsyncIterator[tuple[System, System, Connection]]:
+    """Org1's peer, Org3's peer as its administrators ask them, and the connection to Org3's; Org3 is let in."""
+    await let_in(channel)
+    first, third = channel.network.organizations[ORG1], channel.network.organizations[ORG3]
+    async with Connection(first.peers[0].endpoint) as connection, Connection(third.peers[0].endpoint) as newcomer:
+        yield System(connection, first.admin), System(newcomer, third.admin), newcomer
+
+
+async def join_by_snapshot(channel: ChangingChannel, source: System, newcomer: Connection) -> int:
+    """Let Org3's peer join from a snapshot of Org1's last block; returns the height it begins with."""
+    name, network = channel.name, channel.network
+    height = (await source.chain_info(name)).height
+    peer, third = network.organizations[ORG1].peers[0], network.organizations[ORG3]
+    async with Connection(peer.endpoint) as connection:
+        await Snapshots(connection, channel.admin(ORG1)).generate(name)
+    directory = peer.node.data_directory / "snapshots" / "completed" / name / str(height - 1)
+
+    async def written() -> bool:
+        return (directory / "_snapshot_additional_metadata.json").exists()
+
+    await eventually(written)
+    snapshots = Snapshots(newcomer, third.admin)
+    await snapshots.join(str(directory))
+
+    async def over() -> bool:
+        return await snapshots.join_status() == JoinStatus(in_progress=False, directory="")
+
+    await eventually(over)
+    return height
 
 
 async def let_in(channel: ChangingChannel) -> None:

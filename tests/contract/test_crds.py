@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SHORT_NAMES = {Kind.FABRIC_ORGANIZATION: "forg", Kind.CHAINCODE_PROPOSAL: "ccp", Kind.VOTE: "vt"}
+SHORT_NAMES = {
+    Kind.FABRIC_ORGANIZATION: "forg",
+    Kind.CHAINCODE_PROPOSAL: "ccp",
+    Kind.VOTE: "vt",
+    Kind.FABRIC_CHANNEL: "fch",
+}
 KINDS = pytest.mark.parametrize("kind", Kind, ids=str)
 FORBIDDEN = ("x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string", "x-kubernetes-embedded-resource")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec, ChaincodeProposalStatus
+from opssc_operator.api.channel import FabricChannelSpec, FabricChannelStatus
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganizationSpec, FabricOrganizationStatus
@@ -25,6 +26,8 @@ PAIRS = [
     pytest.param(Kind.CHAINCODE_PROPOSAL, "status", ChaincodeProposalStatus, id="ChaincodeProposal.status"),
     pytest.param(Kind.VOTE, "spec", VoteSpec, id="Vote.spec"),
     pytest.param(Kind.VOTE, "status", VoteStatus, id="Vote.status"),
+    pytest.param(Kind.FABRIC_CHANNEL, "spec", FabricChannelSpec, id="FabricChannel.spec"),
+    pytest.param(Kind.FABRIC_CHANNEL, "status", FabricChannelStatus, id="FabricChannel.status"),
 ]
 BOUNDS = ("minLength", "maxLength", "minimum", "maximum", "minItems", "maxItems", "maxProperties", "format")
 MATCHES = re.compile(r"""^self\.matches\(r('|\"{3})(?P<pattern>.*)\1\)$""", re.DOTALL)

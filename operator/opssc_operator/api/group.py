@@ -20,6 +20,7 @@ class Kind(StrEnum):
     FABRIC_ORGANIZATION = "FabricOrganization"
     CHAINCODE_PROPOSAL = "ChaincodeProposal"
     VOTE = "Vote"
+    FABRIC_CHANNEL = "FabricChannel"
 
     @property
     def is_proposal(self) -> bool:

@@ -108,6 +108,14 @@ class Peers(ApiModel):
     explicit: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=64)]
 
 
+class OrdererNode(ApiModel):
+    """An orderer that config blocks are fetched from when no own peer keeps them."""
+
+    address: Address
+    tls_ca: TlsAuthority
+    server_name: ServerName | None = None
+
+
 class Bootstrap(ApiModel):
     """This organization's consent to deploy the OpsSC contract itself with exactly these parameters."""
 
@@ -162,6 +170,7 @@ class FabricOrganizationSpec(ApiModel):
     governance: Governance
     identities: Identities
     peers: Peers
+    orderers: Annotated[tuple[OrdererNode, ...], Field(max_length=32)] = ()
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
     chaincode_servers: ChaincodeServers = ChaincodeServers()

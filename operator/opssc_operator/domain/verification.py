@@ -41,7 +41,7 @@ def verify_proposal(
     if isinstance(pinned, BlockNotKept):
         message = (
             f"the own peer joined channel {channel} by a snapshot and has no block {pinned.number}; "
-            "list a peer that has it first"
+            "list an orderer in spec.orderers of the FabricOrganization, or a peer that has it first"
         )
         return unknown(Reason.AWAITING_VERIFICATION, message)
     if isinstance(pinned, NoConfiguration):

@@ -17,12 +17,15 @@ from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import BlockError, ChaincodeError, ConfigError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.ledger.peers import OwnPeers
+from opssc_operator.ledger.history import ConfigHistory
+from opssc_operator.ledger.peers import OwnPeer, OwnPeers
 from opssc_operator.ledger.translate import translated
 
 LIFECYCLE_ENDORSEMENT: Final = "/Channel/Application/LifecycleEndorsement"
 QUERY_SECONDS: Final = 10.0
 KEPT_BLOCKS: Final = 256
+FROM_SNAPSHOT: Final = "bootstrapped from a snapshot"
+"""In what a peer says of a block from before the snapshot it joined by (Fabric: common/ledger/blkstorage)."""
 
 
 def decode_config_block(block: common_pb2.Block) -> ChannelView:
@@ -45,10 +48,11 @@ def decode_config_block(block: common_pb2.Block) -> ChannelView:
 
 
 class ChannelReader:
-    """Reads channel configurations from the own peers, never from anybody else's."""
+    """Reads channel configurations from the own peers, and what those do not keep from the listed orderers."""
 
-    def __init__(self, peers: OwnPeers) -> None:
+    def __init__(self, peers: OwnPeers, history: ConfigHistory) -> None:
         self._peers = peers
+        self._history = history
         self._current: dict[str, tuple[ChannelView, float]] = {}
         """By channel: the configuration in force and when it was asked for (loop time)."""
         self._numbered: dict[tuple[str, int], ChannelView] = {}
@@ -70,7 +74,7 @@ class ChannelReader:
         if known is None or now - read_at >= max_age_seconds:
             peer = await self._peers.on(channel)
             with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-                known = decode_config_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
+                known = decode_config_block(await self._config_block(peer, channel))
             self._current[channel] = known, now
             self._keep(known)
         return known
@@ -79,7 +83,20 @@ class ChannelReader:
         """The decoded configuration in force; raises TransientError or TerminalError."""
         peer = await self._peers.on(channel)
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            return ChannelConfig.from_block(await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS))
+            return ChannelConfig.from_block(await self._config_block(peer, channel))
+
+    async def _config_block(self, peer: OwnPeer, channel: str) -> common_pb2.Block:
+        """The block of the configuration in force; a peer that joined by a snapshot has it only after the next change.
+
+        Raises FabricError.
+        """
+        try:
+            return await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS)
+        except ChaincodeError as exc:
+            if FROM_SNAPSHOT not in exc.message or not self._history.available:
+                raise
+        info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
+        return await self._history.config_block(info.height - 1, await _shown(peer, channel))
 
     async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | BlockNotKept | None:
         """The configuration in block ``number``; None while the own peer's chain is not that long."""
@@ -92,7 +109,11 @@ class ChannelReader:
                 block = await peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
             except ChaincodeError:
                 info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
-                return BlockNotKept(number) if info.height > number else None
+                if info.height <= number:
+                    return None
+                if not self._history.available:
+                    return BlockNotKept(number)
+                block = await self._history.block(number, await _shown(peer, channel))
             try:
                 known = decode_config_block(block)
             except (BlockError, ConfigError):
@@ -104,3 +125,9 @@ class ChannelReader:
         if len(self._numbered) >= KEPT_BLOCKS:
             self._numbered.pop(next(iter(self._numbered)))
         self._numbered[view.channel, view.config_block] = view
+
+
+async def _shown(peer: OwnPeer, channel: str) -> ChannelConfig:
+    """The configuration in force as the own peer's state has it, which needs no block; raises FabricError."""
+    config = await peer.system.channel_config(channel, timeout_seconds=QUERY_SECONDS)
+    return ChannelConfig.from_config(config, channel)

@@ -15,10 +15,13 @@ from fabric_protos.common import common_pb2
 from fabric_protos.peer import events_pb2
 
 from fabric_admin.identity import SigningIdentity
+from fabric_admin.transport import Endpoint
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.contract import OpsContract
 from opssc_operator.ledger.deployments import Deployments
+from opssc_operator.ledger.history import ConfigHistory
+from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.streams import filtered_blocks, follow, full_blocks
 from opssc_operator.ledger.translate import translated
@@ -31,7 +34,7 @@ CONFIG_TYPES: Final = frozenset({common_pb2.HeaderType.CONFIG})
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """Who the organization is and where its peers are; equal settings mean the session can stay.
+    """Who the organization is and where its peers and orderers are; equal settings mean the session can stay.
 
     ``fingerprint`` stands for the identities, whose keys cannot be compared.
     """
@@ -44,6 +47,7 @@ class SessionSettings:
     fingerprint: str
     admin: SigningIdentity = field(compare=False)
     client: SigningIdentity = field(compare=False)
+    orderers: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class OrganizationSession:
     def __init__(self, settings: SessionSettings, wakers: Wakers) -> None:
         self.settings = settings
         self.peers = OwnPeers(settings.peers, settings.admin, settings.client)
-        self.reader = ChannelReader(self.peers)
+        self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
+        self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
         self.view = LedgerView(self.contract, settings.msp_id)
@@ -144,6 +149,7 @@ class OrganizationSession:
         """Look at everything anew, as a resync does."""
         self.peers.forget()
         self.reader.forget()
+        self.inventory.forget()
 
     async def close(self) -> None:
         """Stop the streams and close the connections, whatever became of the streams before."""

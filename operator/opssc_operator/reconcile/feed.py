@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.kube.status import changed
 from opssc_operator.observability.metrics import METRICS
-from opssc_operator.reconcile.keys import organization_key, proposal_key
+from opssc_operator.reconcile.keys import channel_key, organization_key, proposal_key
 from opssc_operator.reconcile.store import Change
 
 if TYPE_CHECKING:
@@ -107,9 +108,11 @@ class Feed:
     def _keys_of(self, known: Known) -> set[Key]:
         ref = self._store.ref_of(known)
         namespace = known.metadata.namespace
-        if ref is None:
-            return {organization_key(namespace, known.metadata.name)}
-        return {proposal_key(namespace, str(ref))}
+        if ref is not None:
+            return {proposal_key(namespace, str(ref))}
+        if kind_of(known) is Kind.FABRIC_CHANNEL:
+            return {channel_key(namespace, known.spec.channel)} if isinstance(known, FabricChannel) else set()
+        return {organization_key(namespace, known.metadata.name)}
 
     def _enqueue_all(self, keys: set[Key]) -> None:
         # Sorted, so that organizations come first and runs are repeatable.

@@ -98,6 +98,6 @@ def _checked(pem: bytes, where: str) -> bytes:
     try:
         load_pem_x509_certificates(pem)
     except ValueError as exc:
-        message = f"{where} holds no PEM certificate; put the CA certificates of the peer's TLS there"
+        message = f"{where} holds no PEM certificate; put the CA certificates of the node's TLS there"
         raise TerminalError(Reason.IDENTITY_INVALID, message) from exc
     return pem

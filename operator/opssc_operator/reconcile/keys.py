@@ -16,6 +16,7 @@ class KeyKind(StrEnum):
     PROPOSAL = "proposal"
     REPORT = "report"
     SWEEP = "sweep"
+    CHANNEL = "channel"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,7 +24,7 @@ class Key:
     """One unit of work: no two reconciles of one key ever overlap.
 
     `name` is the object's name for an organization, and "creator/id" (``Org1MSP/basic-2``) for a proposal and its
-    report, whichever of manifest, mirror, votes and ledger facts exist.
+    report, whichever of manifest, mirror, votes and ledger facts exist. For a channel it is the channel's name.
     """
 
     kind: KeyKind
@@ -52,3 +53,8 @@ def proposal_key(namespace: str, ref: str) -> Key:
 def report_key(namespace: str, ref: str) -> Key:
     """The key of sending the own reports about the proposal `ref` ("creator/id")."""
     return Key(KeyKind.REPORT, namespace, ref)
+
+
+def channel_key(namespace: str, channel: str) -> Key:
+    """The key of showing the channel `channel`."""
+    return Key(KeyKind.CHANNEL, namespace, channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -64,27 +64,29 @@ async def _create_mirror(
         known.spec.creator for known in store.proposals_all(namespace) if known.spec.creator is not None
     )
     name = mirror_name(observed.ref, among=creators | {organization.spec.msp_id})
-    manifest = {
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "labels": {ORIGIN_LABEL: MIRRORED},
-            "ownerReferences": [
-                {
-                    "apiVersion": API_VERSION,
-                    "kind": str(Kind.FABRIC_ORGANIZATION),
-                    "name": organization.metadata.name,
-                    "uid": organization.metadata.uid,
-                }
-            ],
-        },
-        "spec": spec,
-    }
+    manifest = {"metadata": owned_metadata(organization, name), "spec": spec}
     try:
         await kube.apply(kind.object_kind, manifest)
     except TerminalError as exc:
         return _not_shown(observed, exc.message)
     return await store.wait_for(kind.object_kind, namespace, name, timeout_seconds=SHOWN_SECONDS)
+
+
+def owned_metadata(organization: FabricOrganization, name: str) -> dict[str, Any]:
+    """Metadata of an object the operator makes: it shows in the tree of the FabricOrganization, and goes with it."""
+    return {
+        "name": name,
+        "namespace": organization.metadata.namespace,
+        "labels": {ORIGIN_LABEL: MIRRORED},
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": str(Kind.FABRIC_ORGANIZATION),
+                "name": organization.metadata.name,
+                "uid": organization.metadata.uid,
+            }
+        ],
+    }
 
 
 def _not_shown(observed: ProposalObserved, why: str) -> bool:

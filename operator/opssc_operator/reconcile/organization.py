@@ -169,6 +169,8 @@ class OrganizationReconciler:
             session.forget()
         look.peer_looks = await _look_at_peers(session)
         look.peers = judge_peers(look.peer_looks)
+        joined = frozenset(channel for peer in look.peer_looks for channel in peer.channels)
+        self._sessions.show_channels(namespace, joined, anew=due)
         if any(peer.reachable for peer in look.peer_looks):
             await self._look_at_governance(organization, session, look, resync=due)
         else:
@@ -205,6 +207,16 @@ class OrganizationReconciler:
             fingerprint=identities.fingerprint,
             admin=identities.admin,
             client=identities.client,
+            orderers=tuple(
+                [
+                    Endpoint(
+                        orderer.address,
+                        await load_tls_roots(self._kube, namespace, orderer.tls_ca, f"orderer {orderer.address}"),
+                        server_name=orderer.server_name,
+                    )
+                    for orderer in spec.orderers
+                ]
+            ),
         )
 
     def _resync_due(self, organization: FabricOrganization) -> bool:

@@ -7,12 +7,14 @@ from typing import Final
 
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.ledger.session import OrganizationSession, SessionSettings, Wakers
-from opssc_operator.reconcile.keys import Key, organization_key, proposal_key
+from opssc_operator.reconcile.keys import Key, channel_key, organization_key, proposal_key
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.store import ObjectStore
 
 STATUS_SECONDS: Final = 1.0
 """How long an organization's counts may lag behind its proposals."""
+CHANNEL_SECONDS: Final = 5.0
+"""How long a FabricChannel may lag behind its channel, whose blocks say little and may be many."""
 
 
 class Sessions:
@@ -27,6 +29,8 @@ class Sessions:
         self._announced: dict[str, bool] = {}
         self._doubted: set[str] = set()
         self._executing: dict[tuple[str, str], set[Key]] = {}
+        self._shown: dict[str, frozenset[str]] = {}
+        self._anew: set[Key] = set()
 
     def get(self, namespace: str) -> OrganizationSession | None:
         """The session of a namespace, whether governance is ready or not."""
@@ -64,6 +68,7 @@ class Sessions:
         session = self._open.pop(namespace, None)
         if session is not None:
             self._announced.pop(namespace, None)
+            self._shown.pop(namespace, None)
             await session.close()
 
     async def close(self) -> None:
@@ -101,6 +106,25 @@ class Sessions:
         for ref in sorted(refs):
             self._queue.add(proposal_key(namespace, str(ref)))
 
+    def show_channels(self, namespace: str, channels: frozenset[str], *, anew: bool) -> None:
+        """Ask for a run of every channel that is news, and of those that are shown and no longer joined.
+
+        ``anew`` asks for all of them, and for their heights.
+        """
+        before = self._shown.get(namespace, frozenset())
+        gone = {known.spec.channel for known in self._store.channels(namespace)} - channels
+        self._shown[namespace] = channels
+        for channel in sorted((channels if anew else channels - before) | gone):
+            key = channel_key(namespace, channel)
+            self._anew.add(key)
+            self._queue.add(key)
+
+    def take_anew(self, key: Key) -> bool:
+        """Whether a channel is looked at for the first time, or by a resync, rather than for one of its blocks."""
+        anew = key in self._anew
+        self._anew.discard(key)
+        return anew
+
     def watch_channel(self, key: Key, channel: str | None) -> None:
         """Let every block of ``channel`` wake ``key``; None stops it."""
         for (namespace, watched), keys in self._executing.items():
@@ -125,3 +149,4 @@ class Sessions:
     def _wake_channel(self, namespace: str, channel: str) -> None:
         for key in self._executing.get((namespace, channel), ()):
             self._queue.add(key)
+        self._queue.add_after(channel_key(namespace, channel), CHANNEL_SECONDS)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
+from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.group import PROPOSAL_KINDS, Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.api.organization import FabricOrganization
@@ -50,13 +51,14 @@ class Invalid:
     message: str
 
 
-Known = FabricOrganization | ProposalObject | Vote | Invalid
+Known = FabricOrganization | ProposalObject | Vote | FabricChannel | Invalid
 """An object in the store."""
 
-_MODELS: Final[Mapping[Kind, type[FabricOrganization | ProposalObject | Vote]]] = {
+_MODELS: Final[Mapping[Kind, type[FabricOrganization | ProposalObject | Vote | FabricChannel]]] = {
     Kind.FABRIC_ORGANIZATION: FabricOrganization,
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposal,
     Kind.VOTE: Vote,
+    Kind.FABRIC_CHANNEL: FabricChannel,
 }
 _Name = tuple[str, str]
 
@@ -144,8 +146,13 @@ class ObjectStore:
         )
         return tuple(sorted(found, key=_age))
 
+    def channels(self, namespace: str) -> tuple[FabricChannel, ...]:
+        """Every readable FabricChannel of the namespace, oldest first."""
+        found = (known for known in self._of(Kind.FABRIC_CHANNEL, namespace) if isinstance(known, FabricChannel))
+        return tuple(sorted(found, key=_age))
+
     def ref_of(self, known: Known) -> ProposalRef | None:
-        """The proposal an object is about, with "?" as creator while we are nobody yet; None for an organization."""
+        """The proposal an object is about, with "?" as creator while we are nobody yet; None for all other kinds."""
         ref = stated_ref(known)
         if ref is None or ref.creator != UNKNOWN_CREATOR:
             return ref
@@ -202,12 +209,12 @@ def stated_ref(known: Known) -> ProposalRef | None:
             return known.spec.proposal.ref
         case Invalid():
             return known.ref
-        case FabricOrganization():
+        case FabricOrganization() | FabricChannel():
             return None
 
 
 def _guess_ref(kind: Kind, metadata: ObjectMeta, body: Mapping[str, Any]) -> ProposalRef | None:
-    if kind is Kind.FABRIC_ORGANIZATION:
+    if kind in {Kind.FABRIC_ORGANIZATION, Kind.FABRIC_CHANNEL}:
         return None
     spec = body.get("spec")
     spec = spec if isinstance(spec, dict) else {}

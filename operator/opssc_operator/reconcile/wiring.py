@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opssc_operator.kube.client import KubeClient
+from opssc_operator.reconcile.channel import ChannelReconciler
 from opssc_operator.reconcile.gathering import Gatherer
 from opssc_operator.reconcile.keys import KeyKind
 from opssc_operator.reconcile.kinds.workers import build_workers
@@ -31,6 +32,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
             KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),
             KeyKind.PROPOSAL: proposals,
             KeyKind.REPORT: ReportReconciler(sessions, book),
+            KeyKind.CHANNEL: ChannelReconciler(kube, store, sessions),
         },
         close=sessions.close,
     )

@@ -177,3 +177,17 @@ async def test_everything_else_of_an_organization_can_change(api: Api) -> None:
             },
         },
     )
+
+
+async def test_a_channel_object_shows_one_channel(api: Api) -> None:
+    manifest = {
+        "apiVersion": "opssc.dev/v1alpha1",
+        "kind": "FabricChannel",
+        "metadata": {"name": "mychannel"},
+        "spec": {"channel": "mychannel"},
+    }
+    await api.run("apply", "--server-side", "-f", "-", manifest=manifest)
+
+    answer = await api.refusal("replace", "--dry-run=server", manifest={**manifest, "spec": {"channel": "other"}})
+
+    assert "channel is immutable: an object shows one channel" in answer

@@ -18,6 +18,17 @@ from opssc_operator.api.chaincode_proposal import (
     PeerState,
     StepState,
 )
+from opssc_operator.api.channel import (
+    CapabilityLevels,
+    ChaincodeOrigin,
+    ChannelChaincode,
+    ChannelMember,
+    ChannelPolicy,
+    Consensus,
+    ConsensusNode,
+    FabricChannel,
+    FabricChannelStatus,
+)
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.fields import ApiModel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
@@ -109,12 +120,52 @@ STATUSES: dict[Kind, ApiModel] = {
         content_hash="0" * 64,
         conditions=CONDITIONS,
     ),
+    Kind.FABRIC_CHANNEL: FabricChannelStatus(
+        observed_generation=1,
+        height=42,
+        config_block=3,
+        config_sequence=2,
+        peers=("peer0.org1.example.com",),
+        members=(ChannelMember(msp_id="Org1MSP", on_governance_channel=True),),
+        policies=(
+            ChannelPolicy(
+                path="/Channel/Application/LifecycleEndorsement",
+                policy="MAJORITY Endorsement",
+                meaning="any 2 of Org1MSP, Org2MSP, Org3MSP",
+            ),
+        ),
+        consensus=Consensus(
+            type="etcdraft",
+            organizations=("OrdererMSP",),
+            consenters=(ConsensusNode(address="orderer0.example.com:7050", msp_id="OrdererMSP"),),
+        ),
+        capabilities=CapabilityLevels(channel=("V3_0",), orderer=("V2_0",), application=("V2_5",)),
+        chaincode_count=2,
+        foreign_count=1,
+        chaincodes=(
+            ChannelChaincode(
+                name="asset",
+                version="1.0",
+                sequence=1,
+                endorsement_policy="/Channel/Application/Endorsement",
+                collections=("secret",),
+                init_required=True,
+                origin=ChaincodeOrigin.PROPOSAL,
+                proposal="Org1MSP/asset-1",
+                approvals=("Org1MSP",),
+                package_id=PACKAGE_ID,
+                installed_on=("peer0.org1.example.com",),
+            ),
+        ),
+        conditions=CONDITIONS,
+    ),
 }
 SAMPLES = {
     Kind.FABRIC_ORGANIZATION: "org1/fabricorganization.yaml",
     Kind.CHAINCODE_PROPOSAL: "chaincodeproposal.yaml",
     Kind.VOTE: "vote-agree.yaml",
 }
+CHANNEL = {"apiVersion": "opssc.dev/v1alpha1", "kind": "FabricChannel", "spec": {"channel": "mychannel"}}
 COLUMNS = {
     Kind.FABRIC_ORGANIZATION: (
         ["NAME", "MSP", "GOVERNANCE", "READY", "REASON", "AGE"],
@@ -128,18 +179,26 @@ COLUMNS = {
         ["NAME", "CREATOR", "PROPOSAL", "DECISION", "COUNTED", "READY", "REASON", "AGE"],
         ["Org1MSP", "asset-1", "Agree", "true", "False", "AwaitingVotes"],
     ),
+    Kind.FABRIC_CHANNEL: (
+        ["NAME", "HEIGHT", "CONFIG", "CHAINCODES", "FOREIGN", "READY", "REASON", "AGE"],
+        ["42", "2", "2", "1", "False", "AwaitingVotes"],
+    ),
 }
 WIDE = {
     Kind.FABRIC_ORGANIZATION: ["OPEN", "AWAITING", "MESSAGE"],
     Kind.CHAINCODE_PROPOSAL: ["VERSION", "PROPOSAL", "ORIGIN", "PACKAGE", "MESSAGE"],
     Kind.VOTE: ["WHY", "TRANSACTION", "MESSAGE"],
+    Kind.FABRIC_CHANNEL: ["CONSENSUS", "MESSAGE"],
 }
 KINDS = pytest.mark.parametrize("kind", Kind, ids=str)
 
 
 async def created(api: Api, kind: Kind, name: str) -> dict[str, Any]:
-    """An object made of the kind's sample."""
-    await api.run("apply", "--server-side", "-f", "-", manifest=api.sample(SAMPLES[kind], {"metadata.name": name}))
+    """An object made of the kind's sample, or as the operator makes one where people make none."""
+    manifest = {**CHANNEL, "metadata": {"name": name}}
+    if kind in SAMPLES:
+        manifest = api.sample(SAMPLES[kind], {"metadata.name": name})
+    await api.run("apply", "--server-side", "-f", "-", manifest=manifest)
     return await api.read(kind.plural, name)
 
 
@@ -169,7 +228,9 @@ async def test_the_api_server_keeps_every_field_of_a_status(api: Api, kind: Kind
     assert (await api.read(kind.plural, "kept"))["status"] == STATUSES[kind].to_manifest()
 
 
-@pytest.mark.parametrize("kind", [Kind.CHAINCODE_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION], ids=str)
+@pytest.mark.parametrize(
+    "kind", [Kind.CHAINCODE_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION, Kind.FABRIC_CHANNEL], ids=str
+)
 async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
     await created(api, kind, "columns")
     await write_status(api, kind, "columns")
@@ -195,6 +256,7 @@ async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
         (Kind.VOTE, "spec.proposal.creator=Org1MSP"),
         (Kind.VOTE, "spec.proposal.id=asset-1"),
         (Kind.VOTE, "spec.decision=Agree"),
+        (Kind.FABRIC_CHANNEL, "spec.channel=mychannel"),
     ],
     ids=str,
 )
@@ -208,7 +270,7 @@ async def test_objects_can_be_selected_by_field(api: Api, kind: Kind, selector: 
     assert others == ""
 
 
-@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,vt"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,vt,fch"]], ids=lambda words: words[0])
 async def test_short_names_and_categories_show_all_kinds(api: Api, words: list[str]) -> None:
     for kind in Kind:
         await created(api, kind, "all")
@@ -275,9 +337,11 @@ async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -
     assert read.ref("Org1MSP") == ref
 
 
-@pytest.mark.parametrize("model", [FabricOrganization, ChaincodeProposal, Vote], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [FabricOrganization, ChaincodeProposal, Vote, FabricChannel], ids=lambda model: model.__name__
+)
 async def test_the_operator_reads_what_the_api_server_returns(
-    api: Api, model: type[FabricOrganization | ChaincodeProposal | Vote]
+    api: Api, model: type[FabricOrganization | ChaincodeProposal | Vote | FabricChannel]
 ) -> None:
     kind = Kind(model.__name__)
     await created(api, kind, "read")
@@ -300,6 +364,10 @@ ALLOWED = [
     ("patch", "votes.opssc.dev/status"),
     ("patch", "fabricorganizations.opssc.dev/status"),
     ("patch", "chaincodeproposals.opssc.dev/status"),
+    ("create", "fabricchannels.opssc.dev"),
+    ("patch", "fabricchannels.opssc.dev"),
+    ("delete", "fabricchannels.opssc.dev"),
+    ("patch", "fabricchannels.opssc.dev/status"),
     ("get", "secrets"),
     ("create", "events.events.k8s.io"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from unit.fabric.authority import authority
 from unit.fabric.test_channelconfig import PROFILE
 
 from fabric_admin import genesis
@@ -12,11 +13,15 @@ from fabric_admin.errors import ChaincodeError
 from fabric_admin.system import ChainInfo
 from opssc_operator.domain.channel import BlockNotKept
 from opssc_operator.ledger.channels import ChannelReader
+from opssc_operator.ledger.history import ConfigHistory
 
 if TYPE_CHECKING:
     from fabric_protos.common import common_pb2
 
     from opssc_operator.ledger.peers import OwnPeers
+
+
+NO_HISTORY = ConfigHistory((), authority("Org1MSP").issue("client"))
 
 
 class Peer:
@@ -53,7 +58,7 @@ class Peer:
 async def test_a_configuration_is_read_again_when_it_is_older_than_allowed(max_age_seconds: float, reads: int) -> None:
     # Given
     peer = Peer()
-    reader = ChannelReader(cast("OwnPeers", peer))
+    reader = ChannelReader(cast("OwnPeers", peer), NO_HISTORY)
 
     # When
     for _ in range(3):
@@ -77,4 +82,4 @@ async def test_a_block_that_will_never_come_is_told_from_one_that_is_late(
 ) -> None:
     peer = Peer()
     peer.height = height
-    assert await ChannelReader(cast("OwnPeers", peer)).at(PROFILE.channel_id, 3) == found
+    assert await ChannelReader(cast("OwnPeers", peer), NO_HISTORY).at(PROFILE.channel_id, 3) == found

@@ -19,6 +19,8 @@ class Manifests(Protocol):
 
     def vote(self, name: str, creator: str, proposal_id: str, **metadata: object) -> dict[str, Any]: ...
 
+    def channel(self, name: str, channel: str, **metadata: object) -> dict[str, Any]: ...
+
 
 class _Manifests:
     def organization(self, name: str = "org1", msp_id: str = "Org1MSP", **metadata: object) -> dict[str, Any]:
@@ -43,6 +45,9 @@ class _Manifests:
     def vote(self, name: str, creator: str, proposal_id: str, **metadata: object) -> dict[str, Any]:
         spec = {"proposal": {"creator": creator, "id": proposal_id}, "decision": "Agree"}
         return self._object("Vote", name, spec, metadata)
+
+    def channel(self, name: str, channel: str, **metadata: object) -> dict[str, Any]:
+        return self._object("FabricChannel", name, {"channel": channel}, metadata)
 
     @staticmethod
     def _object(kind: str, name: str, spec: dict[str, Any], metadata: dict[str, object]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from opssc_operator.api.group import Kind
 from opssc_operator.kube.client import Listing
 from opssc_operator.reconcile.feed import Feed
-from opssc_operator.reconcile.keys import Key, organization_key, proposal_key, sweep_key
+from opssc_operator.reconcile.keys import Key, channel_key, organization_key, proposal_key, sweep_key
 from opssc_operator.reconcile.store import ObjectStore
 from opssc_operator.reconcile.sweep import SweepReconciler
 
@@ -51,6 +51,17 @@ def test_a_vote_wakes_its_proposal_whether_or_not_there_is_one(setup: Setup, man
     setup.feed.saw(Kind.VOTE, "ADDED", manifests.vote("agreed", "Org9MSP", "unheard-of"))
 
     assert setup.woken() == [proposal_key("org1", "Org9MSP/unheard-of")]
+
+
+def test_an_object_of_a_channel_wakes_the_channel_it_is_for_when_it_comes_and_goes(
+    setup: Setup, manifests: Manifests
+) -> None:
+    body = manifests.channel("0-abc-a", "a..b")
+
+    setup.feed.saw(Kind.FABRIC_CHANNEL, "ADDED", body)
+    setup.feed.saw(Kind.FABRIC_CHANNEL, "DELETED", body)
+
+    assert setup.woken() == [channel_key("org1", "a..b")] * 2
 
 
 def test_the_echo_of_an_own_status_write_wakes_nobody(setup: Setup, manifests: Manifests) -> None:

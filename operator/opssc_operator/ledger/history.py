@@ -1,0 +1,80 @@
+"""Config blocks that no own peer keeps, because it joined by a snapshot: fetched from the listed orderers, and proved.
+
+Nothing is believed because an orderer sent it: a block counts when its hashes are right and when signatures satisfy the
+BlockValidation policy of the configuration that the own peer shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from fabric_protos.common import common_pb2, configtx_pb2
+
+from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.errors import BlockError, FabricError
+from fabric_admin.identity import SigningIdentity
+from fabric_admin.orderer import Orderer
+from fabric_admin.transport import Connection, Endpoint
+
+FETCH_SECONDS: Final = 10.0
+
+
+class ConfigHistory:
+    """Asks the orderers of the FabricOrganization in their order; connects only while it asks."""
+
+    def __init__(self, orderers: Sequence[Endpoint], identity: SigningIdentity) -> None:
+        self._orderers = tuple(orderers)
+        self._identity = identity
+
+    @property
+    def available(self) -> bool:
+        """Whether any orderer is listed."""
+        return bool(self._orderers)
+
+    async def block(self, number: int, current: ChannelConfig) -> common_pb2.Block:
+        """Block ``number`` of a channel, proved by its ``current`` configuration; raises FabricError.
+
+        The genesis block is signed by nobody: it is proved by the block that follows it.
+        """
+        found = await self._fetch(current.channel_id, number)
+        if number > 0:
+            blocks.verify_signed(found, current)
+            return found
+        follower = await self._fetch(current.channel_id, 1)
+        blocks.verify_signed(follower, current)
+        if blocks.data_hash(found.data) != found.header.data_hash:
+            raise BlockError("the genesis block's data is not what its header says")
+        if follower.header.previous_hash != blocks.header_hash(found.header):
+            raise BlockError("the genesis block is not the one that block 1 follows")
+        return found
+
+    async def config_block(self, tip: int, current: ChannelConfig) -> common_pb2.Block:
+        """The block that holds the ``current`` configuration of a chain that ends in ``tip``; raises FabricError."""
+        number = blocks.last_config_index(await self.block(tip, current))
+        found = await self.block(number, current)
+        if _configuration(found) != current.config:
+            raise BlockError(f"config block {number} does not hold the configuration that the own peer shows")
+        return found
+
+    async def _fetch(self, channel: str, number: int) -> common_pb2.Block:
+        """Ask one orderer after the other; raises the last one's FabricError."""
+        failure: FabricError = BlockError("no orderer is listed")
+        for endpoint in self._orderers:
+            try:
+                async with Connection(endpoint) as connection:
+                    orderer = Orderer(connection, self._identity)
+                    found = await orderer.fetch(channel, number, timeout_seconds=FETCH_SECONDS)
+            except FabricError as exc:
+                failure = exc
+                continue
+            if found.header.number == number:
+                return found
+            failure = BlockError(f"{endpoint.address} sent block {found.header.number} for block {number}")
+        raise failure
+
+
+def _configuration(block: common_pb2.Block) -> configtx_pb2.Config:
+    _, envelope = blocks.config_envelope(block)
+    return envelope.config

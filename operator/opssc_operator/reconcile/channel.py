@@ -1,0 +1,202 @@
+"""Keeps one FabricChannel for every channel that own peers have joined, and says in it what they show."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+
+from opssc_chaincode.model import ChaincodeContent, Facts
+from opssc_chaincode.tally import derive
+from opssc_operator.api.channel import ChaincodeOrigin, FabricChannel, FabricChannelStatus, channel_object_name
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.group import Kind
+from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.channelstatus import (
+    ChannelObserved,
+    CommittedChaincode,
+    channel_conditions,
+    channel_status,
+    failing_conditions,
+    keep_height,
+    refusing_conditions,
+)
+from opssc_operator.domain.content import ContentError, build_definition
+from opssc_operator.domain.deployment import is_same
+from opssc_operator.domain.kinds.catalog import on_ledger
+from opssc_operator.domain.verification import verify_proposal
+from opssc_operator.errors import OperatorError, TerminalError, TransientError
+from opssc_operator.kube.client import KubeClient
+from opssc_operator.ledger.inventory import Holding
+from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.keys import Key
+from opssc_operator.reconcile.mirrors import owned_metadata
+from opssc_operator.reconcile.runner import Result
+from opssc_operator.reconcile.sessions import Sessions
+from opssc_operator.reconcile.status import write_status
+from opssc_operator.reconcile.store import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+SHOWN_SECONDS: Final = 1.0
+"""How soon the watch tells of an object just made; after that, its telling starts another run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """The operator's own object of a channel, and those that others made for it."""
+
+    own: FabricChannel | None
+    others: tuple[FabricChannel, ...]
+
+
+@dataclass(slots=True)
+class ChannelReconciler:
+    """Shows channels; one key per channel, whether its object exists yet or not."""
+
+    kube: KubeClient
+    store: ObjectStore
+    sessions: Sessions
+
+    async def reconcile(self, key: Key) -> Result:
+        """Make, write or remove the object of one channel."""
+        channel = key.name
+        objects = self._objects(key.namespace, channel)
+        for other in objects.others:
+            message = f"only the operator makes FabricChannels; delete this one ({channel_object_name(channel)} is its)"
+            status = FabricChannelStatus(observed_generation=other.metadata.generation)
+            await write_status(self.kube, Kind.FABRIC_CHANNEL, other, status, refusing_conditions(message))
+        organization, session = self.store.organization(key.namespace), self.sessions.get(key.namespace)
+        if organization is None or session is None:
+            return Result()
+        try:
+            if not await session.inventory.joined(channel):
+                await self._remove(objects.own)
+                return Result()
+            session.follow_channel(channel)
+            anew = self.sessions.take_anew(key)
+            observed = await _observe(organization, session, channel)
+        except OperatorError as exc:
+            if objects.own is not None:
+                await self._tell_failure(objects.own, exc)
+            raise
+        own = objects.own or await self._create(organization, channel)
+        if own is None:
+            return Result()
+        status = channel_status(observed, generation=own.metadata.generation)
+        if not anew:
+            status = keep_height(status, own.status)
+        await write_status(self.kube, Kind.FABRIC_CHANNEL, own, status, channel_conditions(observed))
+        return Result()
+
+    def _objects(self, namespace: str, channel: str) -> _Objects:
+        name = channel_object_name(channel)
+        found = [known for known in self.store.channels(namespace) if known.spec.channel == channel]
+        own = next((known for known in found if known.metadata.mirrored and known.metadata.name == name), None)
+        return _Objects(own, tuple(known for known in found if known is not own))
+
+    async def _create(self, organization: FabricOrganization, channel: str) -> FabricChannel | None:
+        """Make the object; None when the watch does not tell of it in time, or somebody else's stands in its place."""
+        namespace, name = organization.metadata.namespace, channel_object_name(channel)
+        if self.store.get(Kind.FABRIC_CHANNEL, namespace, name) is not None:
+            return None
+        metadata = owned_metadata(organization, name)
+        try:
+            await self.kube.apply(Kind.FABRIC_CHANNEL, {"metadata": metadata, "spec": {"channel": channel}})
+        except TerminalError as exc:
+            logger.warning("a channel cannot be shown", extra={"channel": channel, "cause": exc.message})
+            return None
+        await self.store.wait_for(Kind.FABRIC_CHANNEL, namespace, name, timeout_seconds=SHOWN_SECONDS)
+        return self._objects(namespace, channel).own
+
+    async def _remove(self, own: FabricChannel | None) -> None:
+        if own is not None and not own.metadata.deleting:
+            metadata = own.metadata
+            await self.kube.delete(Kind.FABRIC_CHANNEL, metadata.namespace, metadata.name, metadata.uid)
+
+    async def _tell_failure(self, own: FabricChannel, failure: OperatorError) -> None:
+        """Keep what stands, and say that it may be old."""
+        text = failure.reason if isinstance(failure, TransientError | TerminalError) else ""
+        reason = Reason(text) if text in set(Reason) else Reason.PEER_UNREACHABLE
+        try:
+            standing = FabricChannelStatus.model_validate({**own.status, "conditions": []})
+        except ValidationError:
+            standing = FabricChannelStatus(observed_generation=own.metadata.generation)
+        status = standing.model_copy(update={"observed_generation": own.metadata.generation})
+        await write_status(
+            self.kube,
+            Kind.FABRIC_CHANNEL,
+            own,
+            status,
+            failing_conditions(reason, f"not up to date: {failure.message}"),
+        )
+
+
+async def _observe(organization: FabricOrganization, session: OrganizationSession, channel: str) -> ChannelObserved:
+    inventory = await session.inventory.look(channel)
+    governance = organization.spec.governance
+    chaincodes = []
+    for holding in inventory.holdings:
+        is_contract = (channel, holding.committed.definition.name) == (governance.channel, governance.chaincode)
+        origin, proposal = await _origin(session, channel, holding, is_contract=is_contract)
+        chaincodes.append(
+            CommittedChaincode(
+                definition=holding.committed.definition,
+                approvals=frozenset(msp_id for msp_id, done in holding.committed.approvals.items() if done),
+                package_id=holding.package_id,
+                installed_on=holding.installed_on,
+                origin=origin,
+                proposal=proposal,
+            )
+        )
+    return ChannelObserved(
+        config=inventory.config,
+        config_block=inventory.config_block,
+        height=inventory.height,
+        peers=inventory.peers,
+        chaincodes=tuple(chaincodes),
+        governance_channel=governance.channel,
+        governing=await _governing(session, governance.channel),
+    )
+
+
+async def _governing(session: OrganizationSession, channel: str) -> frozenset[str] | None:
+    """Members of the governance channel; None while no own peer shows it."""
+    try:
+        return frozenset((await session.reader.current(channel)).members)
+    except OperatorError:
+        return None
+
+
+async def _origin(
+    session: OrganizationSession, channel: str, holding: Holding, *, is_contract: bool
+) -> tuple[ChaincodeOrigin | None, ProposalRef | None]:
+    """Which accepted proposal, true by the own peer, asks for exactly this definition."""
+    definition = holding.committed.definition
+    slot = (channel, definition.name, definition.sequence)
+    for outline in sorted(session.view.outlines(), key=lambda known: known.ref):
+        if outline.slot != slot:
+            continue
+        facts = await session.view.get(outline.ref)
+        if facts is not None and await _accounts_for(session, facts, holding):
+            return ChaincodeOrigin.PROPOSAL, outline.ref
+    if is_contract:
+        return ChaincodeOrigin.GOVERNANCE, None
+    return (ChaincodeOrigin.FOREIGN if session.view.loaded else None), None
+
+
+async def _accounts_for(session: OrganizationSession, facts: Facts, holding: Holding) -> bool:
+    content, snapshot = facts.proposal.content, facts.proposal.snapshot
+    if not isinstance(content, ChaincodeContent) or not derive(facts, facts.proposal.created_time).accepted:
+        return False
+    try:
+        definition = build_definition(content)
+    except ContentError:
+        return False
+    if not is_same(definition, holding.committed.definition):
+        return False
+    pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
+    return verify_proposal(on_ledger(facts.proposal.kind), facts.proposal, pinned).holds
