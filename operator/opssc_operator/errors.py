@@ -4,7 +4,8 @@
 
     OperatorError
     ├─ TransientError(message, retry_after, reason)   may heal by itself: network, conflict, 429, 5xx
-    │  └─ AccessDenied(message)                       the API server says 403: heals when the Role is fixed
+    │  ├─ AccessDenied(message)                       the API server says 403: heals when the Role is fixed
+    │  └─ PartialError(message, reason)               one of several parts failed: tried again by itself
     ├─ TerminalError(reason, message)                 heals only when the spec or the ledger changes
     ├─ ConfigError(message)                           this process is mis-deployed: exit at start
     └─ Bug(message)                                   a promise inside this program was broken
@@ -40,6 +41,10 @@ class AccessDenied(TransientError):
 
     def __init__(self, message: str, retry_after: float | None = 30.0) -> None:
         super().__init__(message, retry_after, reason="KubernetesAccessDenied")
+
+
+class PartialError(TransientError):
+    """One of several independent parts failed, such as one peer; it is tried again by itself, and holds up nothing."""
 
 
 class TerminalError(OperatorError):

@@ -75,6 +75,7 @@ class PeerProgress(ApiModel):
     state: PeerState
     package_id: _PackageID | None = None
     message: StatusText | None = None
+    attempts: Annotated[int, Field(ge=1)] | None = None
 
 
 class Runtime(ApiModel):

@@ -109,6 +109,7 @@ class Reason(StrEnum):
     EXTERNAL_BUILDER_MISSING = "ExternalBuilderMissing"
     SKIPPED_BY_VOTE = "SkippedByVote"
     APPROVAL_FAILED = "ApprovalFailed"
+    APPROVAL_DATA_MISSING = "ApprovalDataMissing"
     DEFINITION_MISMATCH = "DefinitionMismatch"
     DISAGREED = "Disagreed"
     COMMIT_FAILED = "CommitFailed"

@@ -14,23 +14,12 @@ from fabric_admin.definition import Definition
 from fabric_admin.policy import NOutOf
 from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.installation import Install, PeerState, decide_installation
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.work_action import WorkAction
 
 TAKEOVER_SECONDS: Final = 5.0
 """How long each next organization waits for the ones ranked before it (contract.md, section 5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerState:
-    """One own peer as last seen: whether it answers, has joined the channel, and has the package."""
-
-    name: str
-    reachable: bool
-    on_channel: bool = False
-    installed: bool = False
-    problem: str = ""
-    problem_reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +55,7 @@ class Target:
 class DeploymentObserved:
     """Everything ``decide_deployment`` looks at.
 
+    ``unreadable_approval`` names the own peers that know of an approval and lack its text, when no other peer has it.
     ``ready_seconds`` is how long the commit has been possible, ``failed_commits`` how often this operator failed.
     """
 
@@ -76,15 +66,9 @@ class DeploymentObserved:
     approvals: Mapping[str, bool]
     mismatches: Mapping[str, Sequence[str]]
     rule: NOutOf
+    unreadable_approval: tuple[str, ...] = ()
     ready_seconds: float = 0.0
     failed_commits: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Install(WorkAction):
-    """Install the package on one own peer."""
-
-    peer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,29 +108,34 @@ def decide_deployment(target: Target, observed: DeploymentObserved) -> Deploymen
     superseded = past is not None and past.committed.reason == Reason.SUPERSEDED
     if superseded and past is not None:
         return past
-    installed, installs = _judge_installed(target, observed)
-    approved, approves = _judge_approved(target, observed, installed)
+    installation = decide_installation(target.channel, target.package_id, observed.peers)
+    approved, approves = _judge_approved(target, observed)
     if past is not None:
         return DeploymentDecision(
-            actions=(*installs, *approves),
-            installed=installed,
+            actions=(*installation.installs, *approves),
+            installed=installation.verdict,
             approved=approved,
             commit_ready=past.commit_ready,
             committed=past.committed,
+            requeue_seconds=installation.requeue_seconds,
         )
     agreed = frozenset(msp_id for msp_id, done in observed.approvals.items() if done)
     possible = observed.rule.satisfied_by(agreed)
     commit_ready = _judge_commit_ready(observed, agreed, possible=possible)
-    commits, requeue = _decide_commit(target, observed, agreed, approved=approved, possible=possible)
+    commits, takeover = _decide_commit(target, observed, agreed, approved=approved, possible=possible)
     return DeploymentDecision(
-        actions=(*installs, *approves, *commits),
-        installed=installed,
+        actions=(*installation.installs, *approves, *commits),
+        installed=installation.verdict,
         approved=approved,
         commit_ready=commit_ready,
         committed=no(Reason.AWAITING_COMMIT, "waiting for the commit transaction" if possible else ""),
         commit_possible=possible,
-        requeue_seconds=requeue,
+        requeue_seconds=_sooner(takeover, installation.requeue_seconds),
     )
+
+
+def _sooner(first: float | None, second: float | None) -> float | None:
+    return min((seconds for seconds in (first, second) if seconds is not None), default=None)
 
 
 def _judge_committed(target: Target, observed: DeploymentObserved) -> DeploymentDecision | None:
@@ -236,41 +225,37 @@ def differing_fields(wanted: Definition, shown: Definition) -> tuple[str, ...]:
     return tuple(name for name in names if getattr(wanted, name) != getattr(shown, name))
 
 
-def _judge_installed(target: Target, observed: DeploymentObserved) -> tuple[Verdict, tuple[Install, ...]]:
-    if target.package_id is None:
-        return yes(Reason.SKIPPED_BY_VOTE, "this organization approves without a package"), ()
-    joined = tuple(peer for peer in observed.peers if peer.on_channel)
-    silent = tuple(peer for peer in observed.peers if not peer.reachable)
-    if not joined and not silent:
-        return no(Reason.NO_PEERS, f"no own peer has joined channel {target.channel}; join one"), ()
-    missing = tuple(peer for peer in joined if not peer.installed)
-    installs = tuple(Install(peer.name) for peer in missing)
-    broken = next((peer for peer in missing if peer.problem), None)
-    if broken is not None:
-        reason = broken.problem_reason or Reason.INSTALL_FAILED
-        return no(reason, f"peer {broken.name}: {broken.problem}"), installs
-    if silent:
-        names = ", ".join(sorted(peer.name for peer in silent))
-        return no(Reason.PEER_UNREACHABLE, f"waiting for peer {names}; check its address and that it runs"), installs
-    if missing:
-        return no(Reason.AWAITING_INSTALL, "installing on " + ", ".join(sorted(p.name for p in missing))), installs
-    return yes(Reason.INSTALLED, f"on {len(joined)} of {len(joined)} peers"), ()
-
-
-def _judge_approved(
-    target: Target, observed: DeploymentObserved, installed: Verdict
-) -> tuple[Verdict, tuple[Approve, ...]]:
+def _judge_approved(target: Target, observed: DeploymentObserved) -> tuple[Verdict, tuple[Approve, ...]]:
     approval = observed.approval
     same = approval is not None and not differing_fields(target.definition, approval.definition)
     if same and approval is not None and approval.package_id == target.package_id:
         return yes(Reason.APPROVED, f"{observed.own_msp_id} approved sequence {target.definition.sequence}"), ()
-    usable = installed.holds or any(peer.on_channel and peer.installed for peer in observed.peers)
-    waiting = any(peer.on_channel and not peer.installed and not peer.problem for peer in observed.peers)
-    if not usable or (waiting and target.package_id is not None):
+    if observed.unreadable_approval:
+        return _judge_unreadable(target, observed), ()
+    # One peer that has the package is enough to endorse with; the others get it in their own time.
+    usable = target.package_id is None or any(peer.on_channel and peer.installed for peer in observed.peers)
+    if not usable:
         return no(Reason.AWAITING_INSTALL, "the package is installed first"), ()
     if approval is not None:
         return no(Reason.DEFINITION_MISMATCH, "the earlier approval differs and is being replaced"), (Approve(),)
     return no(Reason.PROGRESSING, "approving"), (Approve(),)
+
+
+def _judge_unreadable(target: Target, observed: DeploymentObserved) -> Verdict:
+    """The ledger holds the hash of an own approval whose text no own peer that answers has.
+
+    Peers compare approvals by their hash, so it counts as ever; but none of them takes another one at this sequence
+    (Fabric: core/chaincode/lifecycle/lifecycle.go reads the earlier one first).
+    """
+    lost, sequence = ", ".join(sorted(observed.unreadable_approval)), target.definition.sequence
+    if observed.approvals.get(observed.own_msp_id):
+        by_hash = f"{observed.own_msp_id} approved sequence {sequence}, as the hash on the ledger says"
+        return yes(Reason.APPROVED, f"{by_hash}; peer {lost} lacks the text of it until another own peer sends it")
+    return no(
+        Reason.APPROVAL_DATA_MISSING,
+        f"peer {lost} lacks the private data of an own approval of sequence {sequence} that differs; start a peer of "
+        "this organization that has it, or propose the next sequence",
+    )
 
 
 def _judge_commit_ready(observed: DeploymentObserved, agreed: frozenset[str], *, possible: bool) -> Verdict:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Step
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.deployment import DeploymentDecision, PeerState
+from opssc_operator.domain.deployment import DeploymentDecision
+from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.report import ReportWish, untold
 from opssc_operator.domain.verdict import Verdict
 

@@ -72,42 +72,48 @@ class ChannelReader:
         now = asyncio.get_running_loop().time()
         known, read_at = self._current.get(channel, (None, -math.inf))
         if known is None or now - read_at >= max_age_seconds:
-            peer = await self._peers.on(channel)
+            block = await self._config_block(channel)
             with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-                known = decode_config_block(await self._config_block(peer, channel))
+                known = decode_config_block(block)
             self._current[channel] = known, now
             self._keep(known)
         return known
 
     async def config(self, channel: str) -> ChannelConfig:
         """The decoded configuration in force; raises TransientError or TerminalError."""
-        peer = await self._peers.on(channel)
+        block = await self._config_block(channel)
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            return ChannelConfig.from_block(await self._config_block(peer, channel))
+            return ChannelConfig.from_block(block)
 
-    async def _config_block(self, peer: OwnPeer, channel: str) -> common_pb2.Block:
+    async def _config_block(self, channel: str) -> common_pb2.Block:
         """The block of the configuration in force; a peer that joined by a snapshot has it only after the next change.
 
-        Raises FabricError.
+        Raises TransientError or TerminalError.
         """
-        try:
-            return await peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS)
-        except ChaincodeError as exc:
-            if FROM_SNAPSHOT not in exc.message or not self._history.available:
-                raise
-        info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
-        return await self._history.config_block(info.height - 1, await _shown(peer, channel))
+        with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+            try:
+                return await self._peers.ask(
+                    channel, lambda peer: peer.system.config_block(channel, timeout_seconds=QUERY_SECONDS)
+                )
+            except ChaincodeError as exc:
+                if FROM_SNAPSHOT not in exc.message or not self._history.available:
+                    raise
+            peer = await self._peers.on(channel)
+            info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
+            return await self._history.config_block(info.height - 1, await _shown(peer, channel))
 
     async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | BlockNotKept | None:
         """The configuration in block ``number``; None while the own peer's chain is not that long."""
         known = self._numbered.get((channel, number))
         if known is not None:
             return known
-        peer = await self._peers.on(channel)
         with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             try:
-                block = await peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
+                block = await self._peers.ask(
+                    channel, lambda peer: peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
+                )
             except ChaincodeError:
+                peer = await self._peers.on(channel)
                 info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
                 if info.height <= number:
                     return None

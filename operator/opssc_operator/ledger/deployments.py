@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.definition import Definition, Readiness
+from fabric_admin.definition import ApprovedDefinition, Definition, Readiness
 from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
@@ -22,11 +22,11 @@ from opssc_operator.domain.deployment import (
     Committed,
     DeploymentAction,
     DeploymentObserved,
-    Install,
     Target,
 )
+from opssc_operator.domain.installation import Install
 from opssc_operator.ledger.commits import committed_by
-from opssc_operator.ledger.peers import OwnPeers
+from opssc_operator.ledger.peers import OwnPeer, OwnPeers
 from opssc_operator.ledger.translate import translated
 
 QUERY_SECONDS: Final = 10.0
@@ -38,6 +38,9 @@ DONE_BEFORE: Final = (
     "but new definition must be sequence",
 )
 """Texts by which a peer says that this very step was taken already (by us, or by another organization)."""
+
+PRIVATE_DATA_MISSING: Final = "private data matching public hash version is not available"
+"""What a peer says of an own approval that it knows by its hash only (joined by snapshot, or lost)."""
 
 _Slot = tuple[str, str, int]
 """Channel, chaincode name and sequence: what can be committed once."""
@@ -54,9 +57,11 @@ class StepDone:
 class Deployments:
     """Lifecycle of chaincode definitions, through the own peers."""
 
-    def __init__(self, own_msp_id: str, peers: OwnPeers) -> None:
+    def __init__(self, own_msp_id: str, peers: OwnPeers, wake: Callable[[str], None] = lambda _: None) -> None:
         self._own_msp_id = own_msp_id
         self._peers = peers
+        self._wake = wake
+        """Told of a channel where an install ended that nobody waited for."""
         self._possible_since: dict[_Slot, float] = {}
         self._passed: set[_Slot] = set()
         self._failed_commits: Counter[_Slot] = Counter()
@@ -65,8 +70,9 @@ class Deployments:
     async def fetch_committed(self, channel: str, name: str) -> Committed | None:
         """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
         with translated(f"reading the definition of {name} on channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            lifecycle = (await self._peers.on(channel)).lifecycle
-            found = await lifecycle.query_committed(channel, name, timeout_seconds=QUERY_SECONDS)
+            found = await self._peers.ask(
+                channel, lambda peer: peer.lifecycle.query_committed(channel, name, timeout_seconds=QUERY_SECONDS)
+            )
         return None if found is None else Committed(found.definition, dict(found.approvals))
 
     async def fetch_commit(self, channel: str, transaction_id: str) -> Definition | None:
@@ -77,9 +83,11 @@ class Deployments:
         key = channel, transaction_id
         if key not in self._commits:
             with translated(f"reading a commit on channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-                system = (await self._peers.on(channel)).system
                 try:
-                    processed = await system.transaction(channel, transaction_id, timeout_seconds=QUERY_SECONDS)
+                    processed = await self._peers.ask(
+                        channel,
+                        lambda peer: peer.system.transaction(channel, transaction_id, timeout_seconds=QUERY_SECONDS),
+                    )
                 except ChaincodeError:
                     return None
             if len(self._commits) >= KEPT_COMMITS:
@@ -89,7 +97,7 @@ class Deployments:
 
     async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
         """Everything about one deployment that own peers can show; raises TransientError or TerminalError."""
-        peers, committed, approval, readiness = await asyncio.gather(
+        peers, committed, (approval, unreadable), readiness = await asyncio.gather(
             self._peers.observe(target.channel, target.package_id),
             self.fetch_committed(target.channel, target.definition.name),
             self._fetch_approval(target),
@@ -112,6 +120,7 @@ class Deployments:
             approvals=approvals,
             mismatches=mismatches,
             rule=rule,
+            unreadable_approval=unreadable,
             ready_seconds=self._possible_for(target, rule, approvals),
             failed_commits=self._failed_commits[_slot(target)],
         )
@@ -133,14 +142,29 @@ class Deployments:
         now = asyncio.get_running_loop().time()
         return now - self._possible_since.setdefault(key, now)
 
-    async def _fetch_approval(self, target: Target) -> Approval | None:
+    async def _fetch_approval(self, target: Target) -> tuple[Approval | None, tuple[str, ...]]:
+        """The own approval, and the peers that know of one and lack its text when no other peer can show it."""
         name, sequence = target.definition.name, target.definition.sequence
+        lost: list[str] = []
+
+        async def ask(peer: OwnPeer) -> ApprovedDefinition | None:
+            try:
+                return await peer.lifecycle.query_approved(
+                    target.channel, name, sequence=sequence, timeout_seconds=QUERY_SECONDS
+                )
+            except ChaincodeError as exc:
+                if PRIVATE_DATA_MISSING in exc.message:
+                    lost.append(peer.name)
+                raise
+
         with translated(f"reading the approval of {name} on channel {target.channel}"):
-            lifecycle = (await self._peers.on(target.channel)).lifecycle
-            found = await lifecycle.query_approved(
-                target.channel, name, sequence=sequence, timeout_seconds=QUERY_SECONDS
-            )
-        return None if found is None else Approval(found.definition, found.package_id)
+            try:
+                found = await self._peers.ask(target.channel, ask)
+            except ChaincodeError:
+                if not lost:
+                    raise
+                return None, tuple(sorted(lost))
+        return (None if found is None else Approval(found.definition, found.package_id)), ()
 
     async def _fetch_readiness(self, target: Target) -> Readiness | None:
         """Who has approved; None when the sequence is not the next one, as far as is known already or by the answer."""
@@ -148,9 +172,13 @@ class Deployments:
             return None
         definition = target.definition
         with translated(f"reading the commit readiness of {definition.name} on channel {target.channel}"):
-            lifecycle = (await self._peers.on(target.channel)).lifecycle
             try:
-                return await lifecycle.check_commit_readiness(target.channel, definition, timeout_seconds=QUERY_SECONDS)
+                return await self._peers.ask(
+                    target.channel,
+                    lambda peer: peer.lifecycle.check_commit_readiness(
+                        target.channel, definition, timeout_seconds=QUERY_SECONDS
+                    ),
+                )
             except ChaincodeError as exc:
                 if _done_before(exc.message):
                     return None
@@ -162,12 +190,17 @@ class Deployments:
             case Install(peer=name):
                 if package is None or target.package_id is None:
                     return StepDone()
-                await self._peers.get(name).install(package, target.package_id)
+                await self._install(name, package, target.package_id, target.channel)
                 return StepDone()
             case Approve():
                 return await self._approve(target)
             case Commit(endorsing_organizations=organizations):
                 return await self._commit(target, organizations)
+
+    async def _install(self, name: str, package: bytes, package_id: str, channel: str) -> None:
+        peer = self._peers.get(name)
+        if await peer.installs.install(package, package_id, lambda: self._wake(channel)):
+            peer.packages.add(package_id)
 
     async def _approve(self, target: Target) -> StepDone:
         lifecycle = (await self._peers.on(target.channel)).lifecycle

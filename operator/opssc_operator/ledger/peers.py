@@ -6,27 +6,31 @@ Owns one gRPC connection per peer. Knows nothing of Kubernetes and decides nothi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from fabric_admin.deliver import Deliver
-from fabric_admin.errors import ChaincodeError, FabricError, TransportError
+from fabric_admin.errors import FabricError, TransportError
 from fabric_admin.gateway import Gateway
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.lifecycle import Lifecycle
 from fabric_admin.system import System
 from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.deployment import PeerState
+from opssc_operator.domain.installation import PeerState
 from opssc_operator.errors import TransientError
+from opssc_operator.ledger.installs import Installs
 from opssc_operator.ledger.translate import explain, reason_of
 
-ALREADY_INSTALLED: Final = "chaincode already successfully installed"
 QUERY_SECONDS: Final = 10.0
-INSTALL_SECONDS: Final = 300.0
 CHANNEL_RETRY_SECONDS: Final = 5.0
+SILENCE_SECONDS: Final = 60.0
+"""How long a peer that gave no answer is left alone, unless a look at the organization finds it back before."""
+
+
+_AnswerT = TypeVar("_AnswerT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,20 @@ class PeerAddress:
     source: str = "explicit"
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A peer gave no answer: why, and until when (loop time) reconciles do not ask it."""
+
+    problem: str
+    until: float
+
+
 class _WatchedConnection(Connection):
     """A connection that tells when a call on it got no answer, whoever made the call."""
 
     __slots__ = ("_lost",)
 
-    def __init__(self, endpoint: Endpoint, lost: Callable[[], None]) -> None:
+    def __init__(self, endpoint: Endpoint, lost: Callable[[TransportError], None]) -> None:
         super().__init__(endpoint)
         self._lost = lost
 
@@ -61,8 +73,8 @@ class _WatchedConnection(Connection):
     def _noting(self) -> Iterator[None]:
         try:
             yield
-        except TransportError:
-            self._lost()
+        except TransportError as exc:
+            self._lost(exc)
             raise
 
 
@@ -73,9 +85,12 @@ class OwnPeer:
     address: PeerAddress
     admin: SigningIdentity
     client: SigningIdentity
+    fell_silent: Callable[[], None] = field(default=lambda: None, repr=False)
+    """Told once when the peer begins to give no answer."""
     joined: frozenset[str] = frozenset()
     packages: set[str] = field(default_factory=set)
-    problems: dict[str, tuple[Reason, str]] = field(default_factory=dict)
+    silence: Silence | None = None
+    installs: Installs = field(init=False, repr=False)
     connection: Connection = field(init=False, repr=False)
     lifecycle: Lifecycle = field(init=False, repr=False)
     """Lifecycle calls as the organization's admin."""
@@ -97,14 +112,19 @@ class OwnPeer:
         """Make the clients once; they hold nothing but the connection and an identity."""
         self.connection = _WatchedConnection(self.address.endpoint, self._lose)
         self.lifecycle = Lifecycle(self.connection, self.admin)
+        self.installs = Installs(self.name, self.lifecycle)
         self.system = System(self.connection, self.client)
         self.admin_gateway = Gateway(self.connection, self.admin)
         self.client_gateway = Gateway(self.connection, self.client)
         self.deliver = Deliver(self.connection, self.client)
 
-    def _lose(self) -> None:
+    def _lose(self, exc: TransportError) -> None:
         """A call got no answer: others are asked until this peer says again what it has joined."""
         self.joined = frozenset()
+        is_news = self.silence is None
+        self.silence = Silence(explain(exc), self._now() + SILENCE_SECONDS)
+        if is_news:
+            self.fell_silent()
 
     def forget(self) -> None:
         """Drop what was seen, so that the next look asks the peer again."""
@@ -114,6 +134,11 @@ class OwnPeer:
     async def fetch_channels(self) -> frozenset[str]:
         """Ask the peer which channels it has joined; raises FabricError."""
         self.joined = frozenset(await self.system.channels(timeout_seconds=QUERY_SECONDS))
+        if self.silence is not None:
+            # While it was away, it may have lost packages or got what it lacked.
+            self.silence = None
+            self.packages.clear()
+            self.installs.retry_now()
         return self.joined
 
     async def look(self) -> None:
@@ -124,23 +149,32 @@ class OwnPeer:
             self.joined = frozenset()
 
     async def observe(self, channel: str, package_id: str | None) -> PeerState:
-        """What the peer has of one channel and one package; an unreachable peer is an answer, not an error."""
+        """What the peer has of one channel and one package; an unreachable peer is an answer, not an error.
+
+        A peer that just gave no answer is not asked: waiting for it would delay what the others can do.
+        """
+        if self.silence is not None and self._now() < self.silence.until:
+            return self._unreachable(self.silence.problem, Reason.PEER_UNREACHABLE)
         try:
             on_channel = channel in self.joined or channel in await self.fetch_channels()
             installed = package_id is not None and on_channel and await self._has(package_id)
         except FabricError as exc:
-            return PeerState(
-                self.name, reachable=False, problem=explain(exc), problem_reason=reason_of(exc, Reason.PEER_UNREACHABLE)
-            )
-        reason, problem = self.problems.get(package_id or "", (None, ""))
+            return self._unreachable(explain(exc), reason_of(exc, Reason.PEER_UNREACHABLE))
+        setback = None if installed else self.installs.setback(package_id or "")
         return PeerState(
             self.name,
             reachable=True,
             on_channel=on_channel,
             installed=installed,
-            problem="" if installed else problem,
-            problem_reason=None if installed else reason,
+            problem="" if setback is None else setback.problem,
+            problem_reason=None if setback is None else setback.reason,
+            attempts=0 if setback is None else setback.attempts,
+            wait_seconds=0.0 if setback is None else max(0.0, setback.due - self._now()),
+            installing=self.installs.running(package_id or ""),
         )
+
+    def _unreachable(self, problem: str, reason: Reason) -> PeerState:
+        return PeerState(self.name, reachable=False, problem=problem, problem_reason=reason)
 
     async def _has(self, package_id: str) -> bool:
         if package_id not in self.packages:
@@ -148,36 +182,28 @@ class OwnPeer:
             self.packages = {chaincode.package_id for chaincode in installed}
         return package_id in self.packages
 
-    async def install(self, package: bytes, package_id: str) -> None:
-        """Install a package; already installed is success. Raises TransientError with the peer's own words."""
-        try:
-            shown = await self.lifecycle.install(package, timeout_seconds=INSTALL_SECONDS)
-        except ChaincodeError as exc:
-            if ALREADY_INSTALLED not in exc.message:
-                self.problems[package_id] = (install_reason(exc.message), explain(exc))
-                raise TransientError(f"installing {package_id} on peer {self.name}: {explain(exc)}") from exc
-            shown = package_id
-        except FabricError as exc:
-            self.problems[package_id] = (reason_of(exc, Reason.INSTALL_FAILED), explain(exc))
-            raise TransientError(f"installing {package_id} on peer {self.name}: {explain(exc)}") from exc
-        self.problems.pop(package_id, None)
-        self.packages.add(shown)
-
-
-def install_reason(message: str) -> Reason:
-    """Tell a peer without a builder for the package type from any other failed install."""
-    missing = ("docker build is disabled", "docker build failed", "Unknown chaincodeType")
-    return Reason.EXTERNAL_BUILDER_MISSING if any(text in message for text in missing) else Reason.INSTALL_FAILED
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
 
 class OwnPeers:
     """All own peers, in the order of the FabricOrganization."""
 
-    def __init__(self, addresses: Iterable[PeerAddress], admin: SigningIdentity, client: SigningIdentity) -> None:
-        self.all: tuple[OwnPeer, ...] = tuple(OwnPeer(address, admin, client) for address in addresses)
+    def __init__(
+        self,
+        addresses: Iterable[PeerAddress],
+        admin: SigningIdentity,
+        client: SigningIdentity,
+        fell_silent: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.all: tuple[OwnPeer, ...] = tuple(OwnPeer(address, admin, client, fell_silent) for address in addresses)
 
     async def close(self) -> None:
         """Close every connection."""
+        for peer in self.all:
+            peer.fell_silent = lambda: None
+        await asyncio.gather(*(peer.installs.close() for peer in self.all))
         await asyncio.gather(*(peer.connection.close() for peer in self.all))
 
     def forget(self) -> None:
@@ -191,18 +217,40 @@ class OwnPeers:
 
     async def on(self, channel: str) -> OwnPeer:
         """The first own peer that has joined a channel; raises TransientError when none that answers has."""
-        for _ in range(2):
+        for asked in ([peer for peer in self.all if peer.silence is None], self.all, ()):
             for peer in self.all:
                 if channel in peer.joined:
                     return peer
-            await asyncio.gather(*(peer.look() for peer in self.all))
+            # Whoever is silent would keep everybody waiting, so it is asked only when no other peer has the channel.
+            await asyncio.gather(*(peer.look() for peer in asked))
         raise TransientError(
             f"no own peer that answers has joined channel {channel}; join one, or correct the channel's name",
             CHANNEL_RETRY_SECONDS,
             reason=Reason.CHANNEL_NOT_FOUND,
         )
 
+    async def ask(self, channel: str, question: Callable[[OwnPeer], Awaitable[_AnswerT]]) -> _AnswerT:
+        """The first answer of an own peer that has joined a channel; raises the first FabricError when none has one.
+
+        A peer that joined later or from a snapshot may lack what another one has. Raises TransientError as `on`.
+        """
+        first = await self.on(channel)
+        failures: list[FabricError] = []
+        for peer in (first, *(peer for peer in self.all if peer is not first and channel in peer.joined)):
+            with _noted(failures):
+                return await question(peer)
+        raise failures[0]
+
     async def observe(self, channel: str, package_id: str | None) -> tuple[PeerState, ...]:
         """What every peer has of one channel and one package, asked in parallel."""
         states: Sequence[PeerState] = await asyncio.gather(*(p.observe(channel, package_id) for p in self.all))
         return tuple(states)
+
+
+@contextmanager
+def _noted(failures: list[FabricError]) -> Iterator[None]:
+    """Go on after a FabricError, which is kept."""
+    try:
+        yield
+    except FabricError as exc:
+        failures.append(exc)

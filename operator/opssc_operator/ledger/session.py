@@ -5,8 +5,6 @@ Owns their life cycle. A session never changes: other identities, peers or chann
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,11 +21,9 @@ from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
-from opssc_operator.ledger.streams import filtered_blocks, follow, full_blocks
+from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
 from opssc_operator.ledger.translate import translated
 from opssc_operator.ledger.view import LedgerView
-
-logger = logging.getLogger(__name__)
 
 CONFIG_TYPES: Final = frozenset({common_pb2.HeaderType.CONFIG})
 
@@ -64,15 +60,15 @@ class OrganizationSession:
 
     def __init__(self, settings: SessionSettings, wakers: Wakers) -> None:
         self.settings = settings
-        self.peers = OwnPeers(settings.peers, settings.admin, settings.client)
+        self.peers = OwnPeers(settings.peers, settings.admin, settings.client, wakers.interrupted)
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
         self.inventory = Inventory(self.peers, self.reader)
-        self.deployments = Deployments(settings.msp_id, self.peers)
+        self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
         self.view = LedgerView(self.contract, settings.msp_id)
         self.latest_block = 0
         self._wakers = wakers
-        self._streams: dict[str, asyncio.Task[None]] = {}
+        self._streams = Streams(wakers.interrupted)
 
     @property
     def msp_id(self) -> str:
@@ -82,35 +78,31 @@ class OrganizationSession:
     def follow_governance(self) -> None:
         """Start the stream of the governance channel, once; needs the contract to be committed."""
         channel = self.settings.governance_channel
-        running = self._streams.get(f"ops/{channel}")
-        if running is None or running.done():
-            self._streams[f"ops/{channel}"] = asyncio.create_task(
-                follow(
-                    channel,
-                    full_blocks(self.peers, channel),
-                    number_of=lambda block: int(block.header.number),
-                    take=self._take_governance,
-                    resumed=self.catch_up,
-                    interrupted=self._wakers.interrupted,
-                ),
-                name=f"blocks of {channel}",
-            )
+        self._streams.ensure(
+            f"ops/{channel}",
+            lambda: follow(
+                channel,
+                full_blocks(self.peers, channel),
+                number_of=lambda block: int(block.header.number),
+                take=self._take_governance,
+                resumed=self.catch_up,
+                interrupted=self._wakers.interrupted,
+            ),
+        )
 
     def follow_channel(self, channel: str) -> None:
         """Start the filtered stream of a channel where something is being carried out, once."""
-        running = self._streams.get(channel)
-        if running is None or running.done():
-            self._streams[channel] = asyncio.create_task(
-                follow(
-                    channel,
-                    filtered_blocks(self.peers, channel),
-                    number_of=lambda block: int(block.number),
-                    take=self._take_filtered,
-                    resumed=self._nothing_missed,
-                    interrupted=self._wakers.interrupted,
-                ),
-                name=f"filtered blocks of {channel}",
-            )
+        self._streams.ensure(
+            channel,
+            lambda: follow(
+                channel,
+                filtered_blocks(self.peers, channel),
+                number_of=lambda block: int(block.number),
+                take=self._take_filtered,
+                resumed=self._nothing_missed,
+                interrupted=self._wakers.interrupted,
+            ),
+        )
 
     def _take_governance(self, block: common_pb2.Block) -> None:
         news = self.view.take(block)
@@ -153,13 +145,7 @@ class OrganizationSession:
 
     async def close(self) -> None:
         """Stop the streams and close the connections, whatever became of the streams before."""
-        streams = tuple(self._streams.items())
-        for _, task in streams:
-            task.cancel()
         try:
-            ends = await asyncio.gather(*(task for _, task in streams), return_exceptions=True)
-            for (name, _), end in zip(streams, ends, strict=True):
-                if isinstance(end, Exception):
-                    logger.error("a block stream had ended by itself", extra={"channel": name}, exc_info=end)
+            await self._streams.close()
         finally:
             await self.peers.close()

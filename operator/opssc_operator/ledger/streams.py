@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Final, Literal, Protocol, TypeVar
 
 from fabric_protos.common import common_pb2
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS: Final = 0.1
 LONGEST_PAUSE_SECONDS: Final = 5.0
+RESTART_SECONDS: Final = 1.0
+"""How soon a stream that ended with a bug begins again."""
 
 Start = int | Literal["newest", "next"]
 B = TypeVar("B", common_pb2.Block, events_pb2.FilteredBlock)
@@ -32,6 +34,43 @@ class OpenStream(Protocol[B_co]):
 
     def __call__(self, start: Start) -> AsyncIterator[B_co]:
         """Blocks from ``start`` on, without end."""
+
+
+class Streams:
+    """The streams of one session by name, each running once; one that ended by itself is told of and begins again."""
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+
+    def ensure(self, name: str, stream: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin a stream unless it runs, or is about to begin again."""
+        if name not in self._tasks:
+            self._begin(name, stream)
+
+    def _begin(self, name: str, stream: Callable[[], Coroutine[None, None, None]]) -> None:
+        task = self._tasks[name] = asyncio.create_task(stream(), name=f"blocks of {name}")
+        task.add_done_callback(lambda over: self._over(name, stream, over))
+
+    def _over(self, name: str, stream: Callable[[], Coroutine[None, None, None]], task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._closed:
+            return
+        # Streams go on for ever, so this is a bug; without a stream nothing would be noticed before the next look.
+        logger.error("a block stream ended by itself", extra={"channel": name}, exc_info=task.exception())
+        asyncio.get_running_loop().call_later(RESTART_SECONDS, self._again, name, stream)
+        self._ended()
+
+    def _again(self, name: str, stream: Callable[[], Coroutine[None, None, None]]) -> None:
+        if not self._closed:
+            self._begin(name, stream)
+
+    async def close(self) -> None:
+        """End every stream."""
+        self._closed = True
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
 async def follow(

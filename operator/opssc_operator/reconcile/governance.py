@@ -17,7 +17,7 @@ from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
 from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
-from opssc_operator.errors import OperatorError, TransientError
+from opssc_operator.errors import OperatorError, PartialError, TransientError
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT
 
@@ -127,7 +127,8 @@ class Governance:
             if isinstance(result, OperatorError) and decision.committed.holds:
                 # One peer without a builder must not keep the others from working with the contract.
                 self._shortfalls[session.settings.namespace] = (target, result.message)
-            elif isinstance(result, BaseException):
+            elif isinstance(result, BaseException) and not isinstance(result, PartialError):
+                # What a peer said to an install stands in the next decision, by which others may go on.
                 raise result
 
 

@@ -18,7 +18,7 @@ from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.voting import CastVote
 from opssc_operator.domain.work_action import WorkAction
-from opssc_operator.errors import Bug, OperatorError, TransientError
+from opssc_operator.errors import Bug, OperatorError, PartialError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.contract import ContractRefused
 from opssc_operator.ledger.session import OrganizationSession
@@ -115,7 +115,7 @@ class ProposalReconciler:
         self._note_reports(run.key, observed, decision)
         run.requeue_seconds = decision.requeue_seconds
         # What acts is started first: telling costs time of its own, and nobody waits for it.
-        if run.failure is None and not actions:
+        if run.failure is None and not actions and not self._still_partial(run.key, decision):
             self._failures.pop(run.key, None)
         failure = self._failures.get(run.key)
         await finish_all(
@@ -123,6 +123,10 @@ class ProposalReconciler:
             self.teller.tell(run.key.namespace, observed, decision, failure),
         )
         return bool(actions)
+
+    def _still_partial(self, key: Key, decision: ProposalDecision) -> bool:
+        """Whether a part that failed, such as one peer, is still to be tried again by itself."""
+        return isinstance(self._failures.get(key), PartialError) and not decision.conditions[ConditionType.READY].holds
 
     async def _show(
         self, run: _Run, organization: FabricOrganization, observed: ProposalObserved, decision: ProposalDecision
@@ -176,6 +180,9 @@ class ProposalReconciler:
             if isinstance(result, ContractRefused) and not run.refused_before:
                 # Somebody else's fact may have come first: look again before believing that it is final.
                 run.refused_before = True
+            elif isinstance(result, PartialError):
+                # What failed is tried again by itself; nothing else waits for it.
+                self._failures[run.key] = result
             elif isinstance(result, OperatorError):
                 run.failure = run.failure or result
             elif isinstance(result, BaseException):

@@ -20,12 +20,11 @@ from opssc_operator.domain.deployment import (
     Commit,
     Committed,
     DeploymentObserved,
-    Install,
-    PeerState,
     Target,
     decide_deployment,
     differing_fields,
 )
+from opssc_operator.domain.installation import Install, PeerState
 
 ORGANIZATIONS = ("Org1MSP", "Org2MSP", "Org3MSP")
 PACKAGE_ID = "basic:" + sha256(b"package").hexdigest()
@@ -91,6 +90,8 @@ def test_the_package_is_installed_on_every_own_peer_that_lacks_it(
         pytest.param(Approval(replace(DEFINITION, version="0.9"), PACKAGE_ID), (INSTALLED,), True, id="other-version"),
         pytest.param(None, (JOINED,), False, id="not-before-install"),
         pytest.param(None, (INSTALLED, PeerState("peer1", reachable=False)), True, id="one-silent-peer-holds-nobody"),
+        pytest.param(None, (INSTALLED, LACKING), True, id="one-slow-peer-holds-nobody"),
+        pytest.param(None, (INSTALLED, replace(LACKING, problem="no")), True, id="one-broken-peer-holds-nobody"),
     ],
 )
 def test_the_definition_is_approved_once_the_package_is_there(
@@ -101,6 +102,42 @@ def test_the_definition_is_approved_once_the_package_is_there(
 
     # Then
     assert (Approve() in decision.actions) is approves
+
+
+@pytest.mark.parametrize(
+    ("approvals", "status", "reason"),
+    [
+        pytest.param({"Org1MSP": True}, "True", Reason.APPROVED, id="the-hash-is-that-of-this-definition"),
+        pytest.param({"Org1MSP": False}, "False", Reason.APPROVAL_DATA_MISSING, id="the-hash-is-of-another-one"),
+        pytest.param({}, "False", Reason.APPROVAL_DATA_MISSING, id="nothing-compares-hashes"),
+    ],
+)
+@pytest.mark.parametrize("committed", [None, Committed(DEFINITION, {})], ids=["before-the-commit", "after-it"])
+def test_an_approval_of_which_only_the_hash_is_left_is_judged_by_it_and_never_repeated(
+    approvals: dict[str, bool], status: str, reason: Reason, committed: Committed | None
+) -> None:
+    # When
+    seen = observed(approval=None, unreadable_approval=("peer0",), approvals=approvals, committed=committed)
+    decision = decide_deployment(TARGET, seen)
+
+    # Then
+    assert (decision.approved.status, decision.approved.reason) == (status, reason)
+    assert "peer0" in decision.approved.message
+    assert Approve() not in decision.actions
+
+
+def test_an_install_that_failed_is_waited_for_without_an_event() -> None:
+    # Given
+    broken = replace(LACKING, problem="disk full", attempts=2, wait_seconds=1.5)
+    agreed = dict.fromkeys(ORGANIZATIONS, True)
+
+    # When
+    before = decide_deployment(TARGET, observed(peers=(INSTALLED, broken)))
+    ready = decide_deployment(TARGET, observed(peers=(INSTALLED, broken), approvals=agreed, ready_seconds=60.0))
+    after = decide_deployment(TARGET, observed(peers=(INSTALLED, broken), committed=Committed(DEFINITION, {})))
+
+    # Then
+    assert [decision.requeue_seconds for decision in (before, ready, after)] == [1.5, 1.5, 1.5]
 
 
 def test_an_organization_may_approve_without_a_package() -> None:

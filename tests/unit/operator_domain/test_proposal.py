@@ -22,7 +22,8 @@ from opssc_operator.api.proposal import DeletionPolicy, Origin, Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Decision
 from opssc_operator.domain.actions import Close, CreateMirror, DeleteMirror, Propose, SetFinalizer
-from opssc_operator.domain.deployment import Approval, Approve, Commit, Committed, DeploymentObserved, PeerState, Target
+from opssc_operator.domain.deployment import Approval, Approve, Commit, Committed, DeploymentObserved, Target
+from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ManifestState, ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan

@@ -10,7 +10,8 @@ from unit.operator_domain.test_proposal import ACCEPTED, PROPOSAL, TARGET, UNDON
 
 from opssc_chaincode.model import Facts, Outcome, Step
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.deployment import PeerState, decide_deployment
+from opssc_operator.domain.deployment import decide_deployment
+from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
 

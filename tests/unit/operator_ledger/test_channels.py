@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.fabric.authority import authority
@@ -16,6 +16,8 @@ from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.history import ConfigHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from fabric_protos.common import common_pb2
 
     from opssc_operator.ledger.peers import OwnPeers
@@ -33,6 +35,10 @@ class Peer:
     async def on(self, channel: str) -> Peer:
         del channel
         return self
+
+    async def ask(self, channel: str, question: Callable[[Peer], Awaitable[Any]]) -> Any:
+        del channel
+        return await question(self)
 
     async def config_block(self, channel: str, *, timeout_seconds: float) -> common_pb2.Block:
         del channel, timeout_seconds

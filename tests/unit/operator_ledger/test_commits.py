@@ -21,6 +21,8 @@ from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.reconcile.kinds.chaincode_rivals import was_committed
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from opssc_operator.ledger.peers import OwnPeers
     from opssc_operator.ledger.session import OrganizationSession
 
@@ -97,9 +99,9 @@ class Peer:
     def __init__(self, processed: transaction_pb2.ProcessedTransaction | None) -> None:
         self.processed, self.system, self.reads = processed, self, 0
 
-    async def on(self, channel: str) -> Peer:
+    async def ask(self, channel: str, question: Callable[[Peer], Awaitable[Any]]) -> Any:
         del channel
-        return self
+        return await question(self)
 
     async def transaction(self, channel: str, transaction_id: str, *, timeout_seconds: float) -> Any:
         del channel, timeout_seconds

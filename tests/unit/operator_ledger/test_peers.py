@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from unit.fabric.authority import authority
 
-from fabric_admin.errors import TransportError
+from fabric_admin.errors import ChaincodeError, TransportError
 from fabric_admin.transport import Endpoint
-from opssc_operator.ledger.peers import OwnPeers, PeerAddress
+from opssc_operator.ledger.peers import OwnPeer, OwnPeers, PeerAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,3 +48,45 @@ async def test_a_gateway_that_gives_no_answer_counts_as_well(peers: OwnPeers) ->
     with pytest.raises(TransportError):
         await first.client_gateway.evaluate(CHANNEL, "opssc", [b"GetInfo"], timeout_seconds=5.0)
     assert (await peers.on(CHANNEL)).name == "peer1"
+
+
+async def test_a_peer_that_is_silent_is_not_waited_for_again_and_tells_so_once(peers: OwnPeers) -> None:
+    # Given
+    first, told = peers.all[0], []
+    first.fell_silent = lambda: told.append(first.name)
+    for _ in range(2):
+        with pytest.raises(TransportError):
+            await first.fetch_channels()
+
+    # When
+    state = await first.observe(CHANNEL, "basic:00")
+
+    # Then
+    assert not state.reachable
+    assert "cannot be reached" in state.problem
+    assert told == ["peer0"]
+
+
+async def test_what_one_peer_cannot_say_another_one_is_asked(peers: OwnPeers) -> None:
+    # Given
+    asked: list[str] = []
+
+    async def question(peer: OwnPeer) -> str:
+        asked.append(peer.name)
+        if peer.name == "peer0":
+            raise ChaincodeError(500, "cannot serve block [1]")
+        return "block"
+
+    # When
+    answer = await peers.ask(CHANNEL, question)
+
+    # Then
+    assert (answer, asked) == ("block", ["peer0", "peer1"])
+
+
+async def test_what_no_peer_can_say_is_what_the_first_one_said(peers: OwnPeers) -> None:
+    async def question(peer: OwnPeer) -> str:
+        raise ChaincodeError(500, f"{peer.name} does not know")
+
+    with pytest.raises(ChaincodeError, match="peer0 does not know"):
+        await peers.ask(CHANNEL, question)

@@ -11,7 +11,8 @@ from unit.operator_domain.test_content import CHANNEL, manifest
 from fabric_admin.definition import signature_policy_parameter
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec
-from opssc_operator.domain.deployment import Approval, Committed, DeploymentObserved, Install, PeerState, Target
+from opssc_operator.domain.deployment import Approval, Committed, DeploymentObserved, Target
+from opssc_operator.domain.installation import Install, PeerState
 from opssc_operator.errors import TransientError
 from opssc_operator.reconcile.governance import Governance
 

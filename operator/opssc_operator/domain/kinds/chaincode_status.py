@@ -12,7 +12,7 @@ from opssc_chaincode.tally import Tally
 from opssc_operator.api.chaincode_proposal import CommitRecord, OrganizationProgress, PeerProgress, StepState
 from opssc_operator.api.chaincode_proposal import PeerState as PeerStateName
 from opssc_operator.api.fields import status_text
-from opssc_operator.domain.deployment import PeerState
+from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ProposalObserved
 
@@ -71,6 +71,7 @@ def _peer(peer: PeerState, package_id: str | None) -> PeerProgress:
         state=state,
         package_id=package_id if peer.installed else None,
         message=status_text(peer.problem) if peer.problem else None,
+        attempts=peer.attempts or None,
     )
 
 

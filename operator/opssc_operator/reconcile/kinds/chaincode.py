@@ -16,7 +16,8 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import LocalPackageType, Vote
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.content import build_definition, build_package
-from opssc_operator.domain.deployment import Approve, Commit, Install, Target, has_passed
+from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed
+from opssc_operator.domain.installation import Install
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
