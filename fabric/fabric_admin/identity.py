@@ -5,6 +5,7 @@ Pure: reading keys from a directory is done by ``msp_directory``. Private keys a
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
@@ -28,6 +29,9 @@ PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 _ONE_LENGTH_BYTE: Final = 0x81
 _UNDETERMINED: Final = "could not determine the validity of the signature: "
+_INVALID: Final = "The signature is invalid"
+_ECDSA: Final = ec.ECDSA(hashes.SHA256())
+_ECDSA_OF_DIGEST: Final = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class SigningIdentity:
         """Return the signature Fabric expects: ECDSA over SHA-256 as low-S DER, or raw Ed25519."""
         if isinstance(self.private_key, ed25519.Ed25519PrivateKey):
             return self.private_key.sign(message)
-        r, s = utils.decode_dss_signature(self.private_key.sign(message, ec.ECDSA(hashes.SHA256())))
+        r, s = utils.decode_dss_signature(self.private_key.sign(message, _ECDSA))
         order = curve_order(self.private_key.curve)
         return utils.encode_dss_signature(r, min(s, order - s))
 
@@ -96,17 +100,30 @@ def verify_signature(public_key: CertificatePublicKeyTypes, message: bytes, sign
 
     A high-S signature is refused although it is mathematically valid (``fabric: bccsp/sw/ecdsa.go``).
     """
+    if isinstance(public_key, ec.EllipticCurvePublicKey):
+        verify_digest(public_key, hashlib.sha256(message).digest(), signature)
+        return
+    _refuse_empty(signature)
+    if not isinstance(public_key, ed25519.Ed25519PublicKey):
+        raise IdentityError(_UNDETERMINED + "the public key is neither ECDSA nor Ed25519")
+    try:
+        public_key.verify(signature, message)
+    except InvalidSignature as exc:
+        raise IdentityError(_INVALID) from exc
+
+
+def verify_digest(public_key: ec.EllipticCurvePublicKey, digest: bytes, signature: bytes) -> None:
+    """Check an ECDSA signature as `verify_signature` does, given the SHA-256 of the message; raises IdentityError."""
+    _refuse_empty(signature)
+    try:
+        public_key.verify(_low_s(public_key, signature), digest, _ECDSA_OF_DIGEST)
+    except InvalidSignature as exc:
+        raise IdentityError(_INVALID) from exc
+
+
+def _refuse_empty(signature: bytes) -> None:
     if not signature:
         raise IdentityError(_UNDETERMINED + "Invalid signature. Cannot be empty.")
-    try:
-        if isinstance(public_key, ed25519.Ed25519PublicKey):
-            public_key.verify(signature, message)
-        elif isinstance(public_key, ec.EllipticCurvePublicKey):
-            public_key.verify(_low_s(public_key, signature), message, ec.ECDSA(hashes.SHA256()))
-        else:
-            raise IdentityError(_UNDETERMINED + "the public key is neither ECDSA nor Ed25519")
-    except InvalidSignature as exc:
-        raise IdentityError("The signature is invalid") from exc
 
 
 def _low_s(public_key: ec.EllipticCurvePublicKey, signature: bytes) -> bytes:

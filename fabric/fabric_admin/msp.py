@@ -17,7 +17,7 @@ from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 
 from fabric_admin import certificates, msp_directory, principals
 from fabric_admin.errors import IdentityError
-from fabric_admin.identity import verify_signature
+from fabric_admin.identity import verify_digest, verify_signature
 from fabric_admin.principals import Role
 from fabric_admin.trust import Authorities, certifiers_identifier
 from fabric_admin.wire import decode
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 _CACHED_IDENTITIES: Final = 512
 _CACHED_VERDICTS: Final = 4096
@@ -63,8 +64,35 @@ class Identity:
     """Hex SHA-256 of the certificate's DER: equal for the same certificate in any encoding."""
 
     def verify(self, message: bytes, signature: bytes) -> None:
-        """Check a signature by this identity; raises IdentityError."""
-        verify_signature(self.certificate.public_key(), message, signature)
+        """Check a signature by this identity; raises IdentityError.
+
+        Verdicts are remembered: the signatures of one transaction are checked for several policies.
+        """
+        key = _public_key(self.certificate)
+        if not isinstance(key, ec.EllipticCurvePublicKey):
+            verify_signature(key, message, signature)
+            return
+        problem = _signature_problem(self.certificate, hashlib.sha256(message).digest(), signature)
+        if problem is not None:
+            raise IdentityError(problem)
+
+
+@lru_cache(maxsize=_CACHED_IDENTITIES)
+def _public_key(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    return certificate.public_key()
+
+
+@lru_cache(maxsize=_CACHED_VERDICTS)
+def _signature_problem(certificate: x509.Certificate, digest: bytes, signature: bytes) -> str | None:
+    """Return why an ECDSA signature over a SHA-256 digest does not hold, None when it does."""
+    key = _public_key(certificate)
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return "the public key is not ECDSA"
+    try:
+        verify_digest(key, digest, signature)
+    except IdentityError as exc:
+        return str(exc)
+    return None
 
 
 class MSP:

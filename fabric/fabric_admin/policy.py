@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from fabric_protos.common import policies_pb2
@@ -18,7 +19,7 @@ from fabric_admin.signature_policy import format, parse  # noqa: A004 - the publ
 from fabric_admin.wire import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fabric_protos.common import configtx_pb2
     from fabric_protos.msp import msp_principal_pb2
@@ -43,6 +44,7 @@ __all__ = [
 
 NOT_SATISFIED: Final = "signature set did not satisfy policy"
 MAX_RULE_DEPTH: Final = 64
+_CACHED_VERDICTS: Final = 1024
 _IMPLICIT_RULES: Final = ("ANY", "ALL", "MAJORITY")
 
 
@@ -221,6 +223,11 @@ class PolicyManager:
     root: str
     identities: Identities
     _policies: Mapping[str, Policy] = field(repr=False)
+    _problem: Callable[[str, tuple[Identity, ...]], str | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Remember verdicts: policies and identities do not change, and the same few signers come again and again."""
+        object.__setattr__(self, "_problem", lru_cache(maxsize=_CACHED_VERDICTS)(self._find_problem))
 
     @classmethod
     def from_group(
@@ -244,7 +251,16 @@ class PolicyManager:
 
     def evaluate(self, path: str, signed: Sequence[SignedData]) -> None:
         """Check signatures against the policy at a path; raises PolicyNotSatisfied with Fabric's text."""
-        self.get(path).check(valid_identities(signed, self.identities), self.identities)
+        problem = self._problem(path, valid_identities(signed, self.identities))
+        if problem is not None:
+            raise PolicyNotSatisfied(problem)
+
+    def _find_problem(self, path: str, signers: tuple[Identity, ...]) -> str | None:
+        try:
+            self.get(path).check(signers, self.identities)
+        except PolicyNotSatisfied as exc:
+            return str(exc)
+        return None
 
 
 def _satisfies(identities: Identities, signer: Identity, principal: msp_principal_pb2.MSPPrincipal) -> bool:

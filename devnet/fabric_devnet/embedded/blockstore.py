@@ -67,6 +67,11 @@ class BlockStore:
         return self._first + len(self._blocks)
 
     @property
+    def whole(self) -> bool:
+        """Whether it began with the genesis block and not with a snapshot."""
+        return self._first == 0
+
+    @property
     def transaction_ids(self) -> tuple[str, ...]:
         """Every transaction ID in the chain, sorted."""
         return tuple(sorted(self._old | self._transactions.keys()))

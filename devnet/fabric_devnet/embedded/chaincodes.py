@@ -15,7 +15,6 @@ from google.protobuf.message import DecodeError
 from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.ccaas import EXECUTE_TIMEOUT_SECONDS, open_stream
 from fabric_devnet.embedded.errors import AccessDenied, ChaincodeUnavailable, ExecutionFailed, SimulationError
-from fabric_devnet.embedded.lifecycle.runnable import find_runnable
 from fabric_devnet.embedded.lifecycle.state import DEFINITIONS, NAMESPACE, field_key
 from fabric_devnet.embedded.systemchaincode import VERSION, Invocation
 from fabric_devnet.embedded.transactioncontext import TransactionContext
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.acl import AccessControl
     from fabric_devnet.embedded.ccaas import ChaincodeStream
     from fabric_devnet.embedded.ledger import Ledger
-    from fabric_devnet.embedded.packages import InstalledPackage, PackageStore
+    from fabric_devnet.embedded.lifecycle.runnable import RunnableChaincodes
+    from fabric_devnet.embedded.packages import InstalledPackage
     from fabric_devnet.embedded.proposals import UnpackedProposal
     from fabric_devnet.embedded.simulator import Simulator
     from fabric_devnet.embedded.systemchaincode import SystemChaincode
@@ -71,18 +71,16 @@ class Outcome:
 
 
 class ChaincodeRuntime:
-    """All chaincodes one peer of `msp_id` can run."""
+    """All chaincodes one peer can run."""
 
     def __init__(
         self,
-        msp_id: str,
-        packages: PackageStore,
+        runnable: RunnableChaincodes,
         ledgers: Mapping[str, Ledger],
         access: AccessControl,
         system: Mapping[str, SystemChaincode],
     ) -> None:
-        self._msp_id = msp_id
-        self._packages = packages
+        self._runnable = runnable
         self._ledgers = ledgers
         self._access = access
         self._system = system
@@ -101,7 +99,7 @@ class ChaincodeRuntime:
             raise ChaincodeUnavailable(f"could not get channel config for channel '{channel_id}'")
         # Every endorser depends on the sequence, so that a new definition invalidates what the old one endorsed.
         simulator.get_state(NAMESPACE, field_key(DEFINITIONS, name, "Sequence"))
-        found = find_runnable(simulator.snapshot, channel_id, name, self._msp_id, self._packages)
+        found = self._runnable.find(simulator.snapshot, channel_id, name)
         parameters = found.definition.parameters
         return ChaincodeInfo(
             name, parameters.version, parameters.endorsement_plugin, parameters.init_required, found.package

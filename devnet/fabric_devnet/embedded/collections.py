@@ -39,6 +39,7 @@ class Definitions:
     """The committed chaincode definitions at one height, each read once."""
 
     def __init__(self, snapshot: Snapshot) -> None:
+        self.height = snapshot.height
         self._state = NamespaceState(snapshot)
         self._known: dict[str, lifecycle.Definition | None] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fabric_admin.certificates import decode_pem
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from fabric_admin.channelconfig import ChannelConfig
 
 
+_KEPT_CERTIFICATES: Final = 256
 _SMALLEST_TOLERANT: Final = 3  # consenters, of which one may fail
 
 
@@ -42,4 +44,9 @@ def quorum_loss(current: ChannelConfig, proposed: ChannelConfig, running: Abstra
 
 
 def _certificates(config: ChannelConfig) -> list[tuple[bytes | None, bytes | None]]:
-    return [(decode_pem(each.client_tls_cert), decode_pem(each.server_tls_cert)) for each in config.consenters]
+    return [(_der(each.client_tls_cert), _der(each.server_tls_cert)) for each in config.consenters]
+
+
+@lru_cache(maxsize=_KEPT_CERTIFICATES)
+def _der(pem: bytes) -> bytes | None:
+    return decode_pem(pem)

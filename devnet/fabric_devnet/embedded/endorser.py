@@ -21,7 +21,7 @@ from fabric_devnet.embedded.errors import (
     SimulationError,
 )
 from fabric_devnet.embedded.interest import build_interest
-from fabric_devnet.embedded.proposals import check_creator, check_freshness, check_header, unpack
+from fabric_devnet.embedded.proposals import check_creator, check_freshness, check_header, check_times, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,14 @@ class Endorser:
     async def process(self, signed: proposal_pb2.SignedProposal) -> proposal_response_pb2.ProposalResponse:
         """Simulate a proposal and endorse the outcome; raises ProposalRefused when it is not even simulated."""
         check_freshness(signed, self.clock())
-        proposal = unpack(signed)
+        return await self._endorse(unpack(signed))
+
+    async def endorse(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
+        """Do what `process` does with a proposal that a gateway of the same process has decoded."""
+        check_times(proposal, self.clock())
+        return await self._endorse(proposal)
+
+    async def _endorse(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
         ledger = self.ledgers.get(proposal.channel_id)
         if proposal.channel_id and ledger is None:
             return _peer_error(f"channel '{proposal.channel_id}' not found")

@@ -78,6 +78,7 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, faults: EmbeddedFaults, node: str) -> None:
         self._faults = faults
         self._node = node
+        self._overtaking: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
@@ -91,13 +92,20 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return handler
         if fault is None:
-            return _overtaking(handler, lambda: self._faults.pass_by(method, self._node))
+            return self._known_overtaking(method, handler)
         if fault.kind is FaultKind.REFUSE:
             return _refusing(handler, _refusal(method, self._node))
         if fault.kind is FaultKind.DUPLICATE and handler.unary_unary is not None:
             return _repeating(handler)
         await _hold(fault, self._faults, method, self._node)
         return handler
+
+    def _known_overtaking(self, method: str, handler: Handler) -> Handler:
+        known = self._overtaking.get(method)
+        if known is None:
+            known = _overtaking(handler, lambda: self._faults.pass_by(method, self._node))
+            self._overtaking[method] = known
+        return known
 
 
 async def _hold(fault: Fault, faults: EmbeddedFaults, method: str, node: str) -> None:

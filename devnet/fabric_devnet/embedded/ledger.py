@@ -7,26 +7,24 @@ is done elsewhere.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from fabric_protos.common import common_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2 as kvrwset
 from fabric_protos.peer import transaction_pb2
 
-from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
 from fabric_devnet.embedded.blockstore import BlockStore, CommitStatus
 from fabric_devnet.embedded.channelconfigs import read_config
 from fabric_devnet.embedded.collections import Definitions
-from fabric_devnet.embedded.commithash import commit_hash
-from fabric_devnet.embedded.configtransactions import follow_config
 from fabric_devnet.embedded.errors import BadBlock
 from fabric_devnet.embedded.expiry import Expiry
+from fabric_devnet.embedded.judgement import Before, judge, set_metadata
 from fabric_devnet.embedded.simulator import Simulator
 from fabric_devnet.embedded.snapshotfiles import LedgerSnapshot
 from fabric_devnet.embedded.statedb import StateDB, Update, VersionedValue, key_hash
 from fabric_devnet.embedded.transaction import transaction_id_of
-from fabric_devnet.embedded.validation import Validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from fabric_devnet.embedded.statedb import Snapshot, TransactionUpdates
     from fabric_devnet.embedded.transaction import CollectionAccess, EndorserTransaction
     from fabric_devnet.embedded.transient import TransientStore
-    from fabric_devnet.embedded.validation import Verdict
 
 # By position in the block: pb(KVRWSet) by namespace and collection.
 PrivateSets = dict[int, dict[tuple[str, str], bytes]]
@@ -62,6 +59,7 @@ class Ledger:
         self._expiry = Expiry()
         self._private: dict[int, PrivateSets] = {}
         self.state = StateDB()
+        self._definitions = Definitions(self.snapshot())
 
     @classmethod
     def create(cls, genesis: common_pb2.Block, *, msp_id: str, transient: TransientStore) -> Self:
@@ -179,7 +177,9 @@ class Ledger:
 
     def definitions(self) -> Definitions:
         """Read the committed chaincode definitions and collections as they are now."""
-        return Definitions(self.snapshot())
+        if self._definitions.height != self.state.height:
+            self._definitions = Definitions(self.snapshot())
+        return self._definitions
 
     def on_commit(self, listener: Callable[[common_pb2.Block], None]) -> None:
         """Call `listener` with every block after it is committed."""
@@ -190,53 +190,40 @@ class Ledger:
 
         Raises BadBlock when it does not continue the chain or its config cannot be applied; nothing is changed then.
         """
-        self._check_data(block)
-        verdict = Validator(self._config, self.snapshot(), self.has_transaction).validate(block)
-        config = self._next_config(block, verdict)
-        updates = [update for _, update in verdict.applied]
-        stored, hashed = self._stamp(block, verdict, updates)
-        self._store.append(stored, verdict.transactions)
+        judgement = judge(block, self._before())
+        self._store.append(judgement.stored, judgement.verdict.transactions)
         definitions = self.definitions()
-        for transaction, update in verdict.applied:
+        # Shared with other peers, to each of which its own private values are added.
+        applied = [(transaction, replace(update, private={})) for transaction, update in judgement.verdict.applied]
+        for transaction, update in applied:
             self._add_private(definitions, transaction, update)
             self._expiry.schedule(definitions, update)
-        self.state.apply(block.header.number, updates)
+        self.state.apply(block.header.number, [update for _, update in applied])
         self.state.apply(block.header.number, [self._expiry.take(block.header.number, self.snapshot())])
-        self._commit_hash = hashed
-        if config is not None:
-            self._config, self._config_block = config, block.header.number
+        self._commit_hash = judgement.commit_hash
+        if judgement.config is not None:
+            self._config, self._config_block = judgement.config, block.header.number
         logger.debug("channel %s: committed block %d", self.channel_id, block.header.number)
         for listener in self._listeners:
-            listener(stored)
-        return stored
+            listener(judgement.stored)
+        return judgement.stored
+
+    def _before(self) -> Before:
+        return Before(
+            config=self._config,
+            snapshot=self.snapshot(),
+            has_transaction=self.has_transaction,
+            last_hash=self._store.last_hash,
+            commit_hash=self._commit_hash,
+            whole=self._store.whole,
+        )
 
     def _add_genesis(self, genesis: common_pb2.Block) -> None:
         stored = common_pb2.Block()
         stored.CopyFrom(genesis)
-        _set_metadata(stored, common_pb2.BlockMetadataIndex.TRANSACTIONS_FILTER, bytes(len(genesis.data.data)))
+        set_metadata(stored, common_pb2.BlockMetadataIndex.TRANSACTIONS_FILTER, bytes(len(genesis.data.data)))
         self._store.append(stored, [(transaction_id_of(data), 0) for data in genesis.data.data])
         self.state.apply(0, ())
-
-    def _check_data(self, block: common_pb2.Block) -> None:
-        if block.header.data_hash != blocks.data_hash(block.data):
-            raise BadBlock(f"block [{block.header.number}]: Header.DataHash is different from Hash(block.Data)")
-
-    def _next_config(self, block: common_pb2.Block, verdict: Verdict) -> ChannelConfig | None:
-        """Return the config a valid config transaction brings; Fabric stops the channel when it cannot be applied."""
-        if not verdict.has_config:
-            return None
-        return follow_config(self._config, block)
-
-    def _stamp(
-        self, block: common_pb2.Block, verdict: Verdict, updates: list[TransactionUpdates]
-    ) -> tuple[common_pb2.Block, bytes]:
-        hashed = commit_hash(self._commit_hash, verdict.filter, updates)
-        stored = common_pb2.Block()
-        stored.CopyFrom(block)
-        _set_metadata(stored, common_pb2.BlockMetadataIndex.TRANSACTIONS_FILTER, verdict.filter)
-        value = common_pb2.Metadata(value=hashed).SerializeToString()
-        _set_metadata(stored, common_pb2.BlockMetadataIndex.COMMIT_HASH, value)
-        return stored, hashed
 
     def _add_private(
         self, definitions: Definitions, transaction: EndorserTransaction, update: TransactionUpdates
@@ -261,9 +248,3 @@ class Ledger:
         for write in kvrwset.KVRWSet.FromString(content).writes:
             value = None if write.is_delete else VersionedValue(write.value, update.version)
             changes.append(Update(write.key, value, purge=key_hash(write.key) in purged))
-
-
-def _set_metadata(block: common_pb2.Block, index: int, value: bytes) -> None:
-    while len(block.metadata.metadata) <= index:
-        block.metadata.metadata.append(b"")
-    block.metadata.metadata[index] = value

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from fabric_protos.common import common_pb2
     from fabric_protos.orderer import ab_pb2
-    from fabric_protos.peer import proposal_pb2, proposal_response_pb2
+    from fabric_protos.peer import proposal_response_pb2
 
     from fabric_devnet.embedded.injection import EmbeddedFaults
     from fabric_devnet.embedded.ledger import Ledger
+    from fabric_devnet.embedded.proposals import UnpackedProposal
     from fabric_devnet.plan import OrdererNode
 
 PROCESS_PROPOSAL: Final = "/protos.Endorser/ProcessProposal"
@@ -63,7 +64,7 @@ class EndorsingPeer(Protocol):
         """Whether it has this chaincode, built-in ones included."""
         ...
 
-    async def process(self, signed: proposal_pb2.SignedProposal) -> proposal_response_pb2.ProposalResponse:
+    async def endorse(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
         """Endorse; raises ProposalRefused."""
         ...
 
@@ -119,7 +120,7 @@ class Membership:
         return tuple(orderer for _, orderer in sorted(self._orderers.items()) if orderer.node.address in addresses)
 
     async def propose(
-        self, target: EndorsingPeer, signed: proposal_pb2.SignedProposal
+        self, target: EndorsingPeer, proposal: UnpackedProposal
     ) -> proposal_response_pb2.ProposalResponse:
         """Ask another peer to endorse; raises NodeUnreachable with the text a gRPC client would see."""
 
@@ -127,7 +128,7 @@ class Membership:
             if not target.running:
                 raise NodeUnreachable(_unavailable(target.address))
             try:
-                return await target.process(signed)
+                return await target.endorse(proposal)
             except ProposalRefused as exc:
                 raise NodeUnreachable(f"rpc error: code = Unknown desc = {exc}") from exc
 

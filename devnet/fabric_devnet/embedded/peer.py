@@ -19,12 +19,12 @@ from fabric_devnet.embedded.chaincodes import ChaincodeRuntime
 from fabric_devnet.embedded.cscc import ConfigurationChaincode
 from fabric_devnet.embedded.discovery import DiscoveryService
 from fabric_devnet.embedded.endorser import Endorser
-from fabric_devnet.embedded.errors import BadBlock, ChaincodeUnavailable, IncompatibleConfig
+from fabric_devnet.embedded.errors import BadBlock, IncompatibleConfig
 from fabric_devnet.embedded.gateway.asking import Asking
 from fabric_devnet.embedded.gateway.service import GatewayService
 from fabric_devnet.embedded.injection import FaultInterceptor
 from fabric_devnet.embedded.joining import Joining
-from fabric_devnet.embedded.lifecycle.runnable import find_runnable
+from fabric_devnet.embedded.lifecycle.runnable import RunnableChaincodes
 from fabric_devnet.embedded.lifecycle.scc import LifecycleChaincode
 from fabric_devnet.embedded.lifecycle.state import NAMESPACE
 from fabric_devnet.embedded.packages import PackageStore
@@ -36,11 +36,12 @@ from fabric_devnet.errors import NodeFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fabric_protos.peer import proposal_pb2, proposal_response_pb2
+    from fabric_protos.peer import proposal_response_pb2
 
     from fabric_devnet.embedded.ledger import Ledger
     from fabric_devnet.embedded.membership import Membership
     from fabric_devnet.embedded.ordering import OrderingService
+    from fabric_devnet.embedded.proposals import UnpackedProposal
     from fabric_devnet.embedded.systemchaincode import SystemChaincode
     from fabric_devnet.embedded.transient import TransientStore
     from fabric_devnet.plan import PeerNode
@@ -75,7 +76,7 @@ class Peer:
         self._ledgers: dict[str, Ledger] = {}
         self._followers: dict[str, asyncio.Task[None]] = {}
         self._packages = PackageStore(dict(node.builder_config))
-        self._runnable: dict[tuple[str, str], tuple[tuple[int, int], bool]] = {}
+        self._runnable = RunnableChaincodes(node.msp_id, self._packages)
         access = AccessControl(local_msp)
         self._joining = Joining(self._ledgers, node, transient, self._joined)
         self._system: dict[str, SystemChaincode] = {
@@ -83,7 +84,7 @@ class Peer:
             "cscc": ConfigurationChaincode(access, self._ledgers, self._joining),
             "qscc": QueryChaincode(access, self._ledgers),
         }
-        self._runtime = ChaincodeRuntime(node.msp_id, self._packages, self._ledgers, access, self._system)
+        self._runtime = ChaincodeRuntime(self._runnable, self._ledgers, access, self._system)
         self._endorser = Endorser(self._identity, local_msp, self._ledgers, access, self._runtime, transient)
         self._gateway = GatewayService(Asking(self, membership), access)
         self._deliver = DeliverService(self._ledgers, access)
@@ -154,9 +155,9 @@ class Peer:
         await server.stop(grace=None)
         await self._runtime.close()
 
-    async def process(self, signed: proposal_pb2.SignedProposal) -> proposal_response_pb2.ProposalResponse:
-        """Endorse a proposal; raises ProposalRefused."""
-        return await self._endorser.process(signed)
+    async def endorse(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
+        """Endorse a proposal that a gateway has decoded; raises ProposalRefused."""
+        return await self._endorser.endorse(proposal)
 
     def can_run(self, channel_id: str, chaincode: str) -> bool:
         """Tell whether the peer has a chaincode on a channel, built-in ones included."""
@@ -165,20 +166,7 @@ class Peer:
         ledger = self._ledgers.get(channel_id)
         if ledger is None:
             return False
-        # Neighbours ask at every endorsement; the answer changes only with a block or a package.
-        state = (ledger.height, len(self._packages.all()))
-        known = self._runnable.get((channel_id, chaincode))
-        if known is None or known[0] != state:
-            known = (state, self._finds(ledger, chaincode))
-            self._runnable[channel_id, chaincode] = known
-        return known[1]
-
-    def _finds(self, ledger: Ledger, chaincode: str) -> bool:
-        try:
-            find_runnable(ledger.snapshot(), ledger.channel_id, chaincode, self.msp_id, self._packages)
-        except ChaincodeUnavailable:
-            return False
-        return True
+        return self._runnable.has(ledger.snapshot(), channel_id, chaincode)
 
     def _joined(self, channel_id: str) -> None:
         if self.running:

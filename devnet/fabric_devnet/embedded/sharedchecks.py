@@ -1,7 +1,6 @@
-"""Signature and policy checks under one channel config, each done once for all peers of the process.
+"""Signature and policy checks under one channel config; verdicts on policies are kept for all peers of the process.
 
-Every peer judges every transaction by itself; the answers cannot differ while config and bytes are the same. With many
-organizations this is most of the work of a commit.
+Every peer judges every transaction by itself; the answers cannot differ while config, policy and signers are the same.
 """
 
 from __future__ import annotations
@@ -16,7 +15,10 @@ from fabric_admin import policy
 from fabric_admin.errors import FabricError, InvalidInput, PolicyNotSatisfied
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fabric_admin.channelconfig import ChannelConfig
+    from fabric_admin.msp import Identity
 
 _KEPT_CONFIGS = 64
 _KEPT_CHECKS = 1024  # two full blocks
@@ -27,10 +29,9 @@ class SharedChecks:
 
     def __init__(self, config: ChannelConfig) -> None:
         self.config = config
-        self.creator = lru_cache(maxsize=_KEPT_CHECKS)(self._creator)
-        self.application_policy = lru_cache(maxsize=_KEPT_CHECKS)(self._application_policy)
+        self._application_problem = lru_cache(maxsize=_KEPT_CHECKS)(self._find_application_problem)
 
-    def _creator(self, signed: policy.SignedData) -> str | None:
+    def creator(self, signed: policy.SignedData) -> str | None:
         """Check that a valid member of the channel signed this."""
         try:
             identity = self.config.msp_manager.deserialize(signed.identity)
@@ -40,8 +41,11 @@ class SharedChecks:
             return str(exc)
         return None
 
-    def _application_policy(self, parameter: bytes, signed: tuple[policy.SignedData, ...]) -> str | None:
+    def application_policy(self, parameter: bytes, signed: Sequence[policy.SignedData]) -> str | None:
         """Check signatures against a pb(ApplicationPolicy)."""
+        return self._application_problem(parameter, policy.valid_identities(signed, self.config.msp_manager))
+
+    def _find_application_problem(self, parameter: bytes, signers: tuple[Identity, ...]) -> str | None:
         try:
             application = policy_pb2.ApplicationPolicy.FromString(parameter)
         except DecodeError:
@@ -50,13 +54,13 @@ class SharedChecks:
         reference = application.channel_config_policy_reference
         try:
             if kind == "signature_policy":
-                policy.evaluate(application.signature_policy, signed, self.config.msp_manager)
+                policy.SignaturePolicy(application.signature_policy).check(signers, self.config.msp_manager)
             elif kind != "channel_config_policy_reference":
                 return f"unsupported policy type {kind}"
             elif not self.config.policies.has(reference):
                 return f"failed to retrieve policy for reference {reference}"
             else:
-                self.config.policies.evaluate(reference, signed)
+                self.config.policies.get(reference).check(signers, self.config.msp_manager)
         except (PolicyNotSatisfied, InvalidInput) as exc:
             return str(exc)
         return None

@@ -41,22 +41,24 @@ class PythonProgram:
         return True
 
     @property
-    def resident_bytes(self) -> int:
-        """Memory the process holds now (proc(5), VmRSS); raises ClusterError when it does not run."""
+    def pid(self) -> int:
+        """The process ID; raises ClusterError when it does not run."""
         self.check()
         if self._process is None:
             raise ClusterError(f"{self.name} was not started")
-        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory the process holds now (proc(5), VmRSS); raises ClusterError when it does not run."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) * _KIBIBYTE
 
     @property
     def processor_seconds(self) -> float:
         """Processor time the process has used (proc(5), utime and stime); raises ClusterError when it does not run."""
-        self.check()
-        if self._process is None:
-            raise ClusterError(f"{self.name} was not started")
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / 100
 
     def start(self) -> None:

@@ -43,13 +43,13 @@ class Asking:
 
     async def _ask_local(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
         # The limit is for calls to others: the own chaincode has its own.
-        return await self.local.process(proposal.signed)
+        return await self.local.endorse(proposal)
 
     async def _ask_other(
         self, peer: EndorsingPeer, proposal: UnpackedProposal
     ) -> proposal_response_pb2.ProposalResponse:
         try:
             async with asyncio.timeout(ENDORSEMENT_TIMEOUT_SECONDS):
-                return await self.membership.propose(peer, proposal.signed)
+                return await self.membership.propose(peer, proposal)
         except TimeoutError as exc:
             raise NodeUnreachable("rpc error: code = DeadlineExceeded desc = context deadline exceeded") from exc

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fabric_devnet.embedded.lifecycle.state import Definition
     from fabric_devnet.embedded.packages import InstalledPackage, PackageStore
-    from fabric_devnet.embedded.statedb import Snapshot
+    from fabric_devnet.embedded.statedb import Snapshot, StateDB
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,40 @@ class RunnableChaincode:
 
     definition: Definition
     package: InstalledPackage
+
+
+class RunnableChaincodes:
+    """What one peer of `msp_id` may run; looked up once for each height of a channel and number of packages."""
+
+    def __init__(self, msp_id: str, packages: PackageStore) -> None:
+        self._msp_id = msp_id
+        self._packages = packages
+        self._known: dict[tuple[str, str], tuple[tuple[StateDB, int, int], RunnableChaincode | str]] = {}
+
+    def find(self, snapshot: Snapshot, channel_id: str, name: str) -> RunnableChaincode:
+        """Find what runs under a name; raises ChaincodeUnavailable with Fabric's cause."""
+        found = self._find(snapshot, channel_id, name)
+        if isinstance(found, str):
+            raise ChaincodeUnavailable(found)
+        return found
+
+    def has(self, snapshot: Snapshot, channel_id: str, name: str) -> bool:
+        """Tell whether anything runs under a name."""
+        return not isinstance(self._find(snapshot, channel_id, name), str)
+
+    def _find(self, snapshot: Snapshot, channel_id: str, name: str) -> RunnableChaincode | str:
+        # Definitions and approvals change with a block, packages are only ever added.
+        moment = (snapshot.state, snapshot.height, len(self._packages.all()))
+        known = self._known.get((channel_id, name))
+        if known is None or known[0] != moment:
+            known = self._known[channel_id, name] = (moment, self._look_up(snapshot, channel_id, name))
+        return known[1]
+
+    def _look_up(self, snapshot: Snapshot, channel_id: str, name: str) -> RunnableChaincode | str:
+        try:
+            return find_runnable(snapshot, channel_id, name, self._msp_id, self._packages)
+        except ChaincodeUnavailable as exc:
+            return exc.text
 
 
 def find_runnable(
