@@ -46,7 +46,7 @@ class ProposalObserved:
 
     ``plan`` is what the local manifest would propose, or the verdict that explains why it cannot; ``verified`` is what
     the own peer says about the proposal on the ledger; ``work`` is what was seen of carrying it out, once it is
-    accepted.
+    accepted. ``mirror_until`` is when the mirror of a proposal that is over is no longer wanted.
     """
 
     now: datetime
@@ -65,6 +65,7 @@ class ProposalObserved:
     verified: Verdict = NOTHING_YET
     stale: bool = False
     work: Work | None = None
+    mirror_until: datetime | None = None
 
     @property
     def ledger_kind(self) -> LedgerKind | None:

@@ -39,8 +39,16 @@ def decide_proposal(observed: ProposalObserved) -> ProposalDecision:
         vote_outcomes=voting.outcomes,
         follows=stage.follows,
         reports=stage.reports,
-        requeue_seconds=stage.requeue_seconds,
+        requeue_seconds=_look_again(observed, stage.requeue_seconds),
     )
+
+
+def _look_again(observed: ProposalObserved, seconds: float | None) -> float | None:
+    """When to look again: also when the mirror has been there long enough, which nothing but time tells."""
+    if observed.mirror_until is None or observed.mirror is None or not observed.mirror_wanted:
+        return seconds
+    left = (observed.mirror_until - observed.now).total_seconds() + 1.0
+    return max(left, 1.0) if seconds is None else min(seconds, max(left, 1.0))
 
 
 def _voting_observed(observed: ProposalObserved) -> VotingObserved:

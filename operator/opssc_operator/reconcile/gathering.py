@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from opssc_chaincode.model import Facts
@@ -57,6 +57,7 @@ class Gatherer:
             manifest=_state(objects.manifest, session.msp_id, facts),
             mirror=_state(objects.mirror, session.msp_id, None),
             mirror_wanted=self._mirror_wanted(organization, ref, facts, tally, objects),
+            mirror_until=retained_until(facts, tally, organization.spec.mirror.retention),
             wishes=tuple(_wish(vote) for vote in objects.votes),
             facts=facts,
             tally=tally,
@@ -126,13 +127,8 @@ class Gatherer:
         kind = on_ledger(facts.proposal.kind)
         if kind is None or not kind.is_shown(facts.proposal.content):
             return False
-        last = max(
-            [facts.proposal.created_time]
-            + [vote.time for vote in facts.votes]
-            + [report.time for report in facts.reports]
-            + ([facts.closing.time] if facts.closing else [])
-        )
-        if ended(tally) and datetime.now(UTC) - last > spec.mirror.retention:
+        until = retained_until(facts, tally, spec.mirror.retention)
+        if until is not None and datetime.now(UTC) > until:
             return False
         return ended(tally) or objects.mirror is not None or self._room(organization, ref)
 
@@ -144,6 +140,16 @@ class Gatherer:
             if known.metadata.mirrored and known.spec.creator == ref.creator and known.status.get("phase") not in ENDED
         )
         return sum(1 for _ in mirrored) < MIRROR_LIMIT
+
+
+def retained_until(facts: Facts | None, tally: Tally | None, retention: timedelta) -> datetime | None:
+    """When the mirror of a proposal that is over has been there long enough; None while it is not over."""
+    if facts is None or tally is None or not ended(tally):
+        return None
+    said = [vote.time for vote in facts.votes] + [report.time for report in facts.reports]
+    if facts.closing is not None:
+        said.append(facts.closing.time)
+    return max([facts.proposal.created_time, *said]) + retention
 
 
 def _state(known: ProposalObject | None, own_msp_id: str, facts: Facts | None) -> ManifestState | None:

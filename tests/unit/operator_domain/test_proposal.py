@@ -431,3 +431,23 @@ def test_a_suspended_organization_closes_nothing(suspended: bool, closes: bool) 
     decision = decide_proposal(observed(facts(), suspended=suspended, now=expired))
     assert any(isinstance(action, Close) for action in decision.ledger_actions) is closes
     assert decision.phase is Phase.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("changes", "seconds"),
+    [
+        pytest.param({}, 61.0, id="in-a-minute"),
+        pytest.param({"mirror_until": NOW}, 1.0, id="now"),
+        pytest.param({"mirror_until": None}, None, id="not-over"),
+        pytest.param({"mirror": None}, None, id="not-there"),
+        pytest.param({"mirror_wanted": False}, None, id="being-removed"),
+    ],
+)
+def test_the_mirror_of_a_proposal_that_is_over_is_looked_at_when_it_is_due(
+    changes: dict[str, Any], seconds: float | None
+) -> None:
+    usual = {"manifest": None, "mirror": MIRROR, "mirror_wanted": True, "mirror_until": NOW + timedelta(minutes=1)}
+
+    decision = decide_proposal(observed(REJECTED, **{**usual, **changes}))
+
+    assert decision.requeue_seconds == seconds
