@@ -105,6 +105,11 @@ test-fabric: setup ## Conformance and scenarios on official Fabric binaries; nee
 		"it is '$${FABRIC_HOME:-}'" >&2; exit 2; }
 	$(BIN)/pytest tests/conformance tests/e2e -m fabric $(ARGS)
 
+.PHONY: test-node
+test-node: setup ## Chaincode servers as pods of a real Kubernetes node; needs root, ARGS=--install gets what is missing
+	@$(BIN)/python -m opssc_tools.node $(filter --install,$(ARGS))
+	$(BIN)/pytest tests/node -m "not vectors" $(filter-out --install,$(ARGS))
+
 # --- upkeep ---------------------------------------------------------------------------------------------------------
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

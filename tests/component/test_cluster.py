@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from opssc_tools.cluster import ClusterKind, LocalCluster, start_cluster
+from opssc_tools.cluster import LocalCluster
 from opssc_tools.cluster.kubeconfig import Server
+from opssc_tools.cluster.start import ClusterKind, start_cluster
 from opssc_tools.errors import ClusterError, KubectlError, MissingProgramError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from fabric_devnet.spec import BackendName
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.vote import Vote
-from opssc_tools.cluster import ClusterKind
+from opssc_tools.cluster.start import ClusterKind
 from opssc_tools.environment import EnvironmentSpec, manifests
 from opssc_tools.environment.consortium import check
 from opssc_tools.environment.directory import hold

@@ -1,4 +1,4 @@
-"""Kubernetes API servers for tests and the demo, one per organization.
+"""Kubernetes API servers for tests and the demo, one per organization; `start` is the door to all kinds of them.
 
 async with LocalCluster.start("org1", directory) as cluster:
     await cluster.apply_crds(crds)
@@ -9,6 +9,5 @@ from __future__ import annotations
 
 from opssc_tools.cluster.access import Cluster
 from opssc_tools.cluster.local import LocalCluster
-from opssc_tools.cluster.start import ClusterKind, start_cluster
 
-__all__ = ["Cluster", "ClusterKind", "LocalCluster", "start_cluster"]
+__all__ = ["Cluster", "LocalCluster"]

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 VALID_DAYS = 30
@@ -72,13 +73,15 @@ class Authority:
             .not_valid_after(now + datetime.timedelta(days=VALID_DAYS))
         )
 
-    def issue(self, common_name: str, *, organization: str | None = None) -> KeyPair:
-        """Issue a certificate for both ends of TLS on this machine's loopback, named for its user and group."""
+    def issue(
+        self, common_name: str, *, organization: str | None = None, addresses: Sequence[str] = ("127.0.0.1",)
+    ) -> KeyPair:
+        """Issue a certificate for both ends of TLS at these addresses, named for its user and group."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
             x509.DNSName("localhost"),
             x509.DNSName("kubernetes.default.svc"),
-            x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
+            *(x509.IPAddress(ipaddress.IPv4Address(address)) for address in addresses),
         ]
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         certificate = (

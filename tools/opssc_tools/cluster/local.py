@@ -1,4 +1,4 @@
-"""A cluster of real etcd, kube-apiserver and kube-controller-manager processes on this machine's loopback."""
+"""A cluster of real etcd, kube-apiserver and kube-controller-manager processes on this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
@@ -14,7 +14,7 @@ from opssc_tools import toolchain
 from opssc_tools.cluster import kubeconfig, leftovers
 from opssc_tools.cluster.access import Cluster
 from opssc_tools.cluster.certificates import Authority, KeyPair
-from opssc_tools.cluster.controlplane import ControlPlane
+from opssc_tools.cluster.controlplane import ControlPlane, Ground
 from opssc_tools.cluster.ports import ReservedPort
 from opssc_tools.cluster.process import ServerProcess
 from opssc_tools.errors import ClusterError
@@ -27,6 +27,7 @@ READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 REQUEST_SECONDS = 2.0
 ADMIN, ADMIN_GROUP = "admin", "system:masters"
+ON_LOOPBACK = Ground()
 CONTROLLER_MANAGER = "system:kube-controller-manager"
 
 
@@ -34,10 +35,12 @@ class LocalCluster(Cluster):
     """A running local cluster; its processes end with the `start` block, or with this Python process."""
 
     processes: tuple[ServerProcess, ...] = ()
+    plane: ControlPlane
+    authority: Authority
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, name: str, directory: Path) -> AsyncIterator[LocalCluster]:
+    async def start(cls, name: str, directory: Path, ground: Ground = ON_LOOPBACK) -> AsyncIterator[Self]:
         """Start a cluster in `directory`, ready to use inside the block and gone after it.
 
         Logs, keys and kubeconfigs stay in `directory`; the data of an earlier run there is removed. Call it from the
@@ -51,7 +54,7 @@ class LocalCluster(Cluster):
         directory = directory.absolute()
         leftovers.clear(directory)
         async with AsyncExitStack() as stack:
-            plane, authority = _prepare(name, directory, stack)
+            plane, authority = _prepare(name, directory, ground, stack)
             admin = authority.issue(ADMIN, organization=ADMIN_GROUP)
             server = kubeconfig.Server.trusting(plane.url, plane.authority)
             cluster = cls(
@@ -60,6 +63,7 @@ class LocalCluster(Cluster):
                 admin_kubeconfig=_write(directory / "admin.kubeconfig", server, admin, name),
                 kubectl=programs.kubectl,
             )
+            cluster.plane, cluster.authority = plane, authority
             # It deletes whatever a namespace holds, of kinds yet unknown: no Role but all of them fits.
             controllers = authority.issue(CONTROLLER_MANAGER, organization=ADMIN_GROUP)
             controllers_config = _write(directory / "controller-manager.kubeconfig", server, controllers, name)
@@ -75,6 +79,12 @@ class LocalCluster(Cluster):
             cluster._launch(commands[2], stack)
             yield cluster
 
+    def issue_kubeconfig(self, common_name: str, organization: str | None = None) -> Path:
+        """Write the kubeconfig of a component of the cluster, known to it as this user of this group."""
+        pair = self.authority.issue(common_name, organization=organization)
+        server = kubeconfig.Server.trusting(self.plane.url, self.plane.authority)
+        return _write(self.directory / f"{common_name.replace(':', '-')}.kubeconfig", server, pair, self.name)
+
     def _launch(self, command: list[str | Path], stack: AsyncExitStack) -> None:
         """Start one of the programs; the stack stops it, the last one first."""
         process = ServerProcess(command, self.directory / "logs")
@@ -83,19 +93,21 @@ class LocalCluster(Cluster):
         leftovers.record(self.directory, [process.pid for process in self.processes])
 
 
-def _prepare(name: str, directory: Path, stack: AsyncExitStack) -> tuple[ControlPlane, Authority]:
+def _prepare(name: str, directory: Path, ground: Ground, stack: AsyncExitStack) -> tuple[ControlPlane, Authority]:
     """Reserve ports and issue certificates."""
     data = directory / "etcd"
     shutil.rmtree(data, ignore_errors=True)
-    ports = [ReservedPort() for _ in range(3)]
+    ports = [ReservedPort(), ReservedPort(), ReservedPort(ground.address)]
     for port in ports:
         stack.callback(port.release)
     authority = Authority(directory / "pki", name=f"{name} test cluster")
     plane = ControlPlane(
+        ground=ground,
         data=data,
         authority=authority.certificate,
-        server=authority.issue("kube-apiserver"),
+        server=authority.issue("kube-apiserver", addresses=ground.addresses),
         etcd_client=authority.issue("etcd-client"),
+        kubelet_client=authority.issue("kube-apiserver-kubelet-client", organization=ADMIN_GROUP),
         service_accounts=authority.issue_signing_keys(),
         etcd_port=ports[0].number,
         peer_port=ports[1].number,

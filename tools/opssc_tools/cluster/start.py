@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from opssc_tools.cluster import shared
 from opssc_tools.cluster.local import LocalCluster
 from opssc_tools.errors import ClusterError
+from opssc_tools.node.real import RealNode
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,7 @@ class ClusterKind(StrEnum):
     """Where the Kubernetes API of an organization comes from."""
 
     LOCAL = "local"
+    NODE = "node"
     KIND = "kind"
     EXISTING = "existing"
 
@@ -40,6 +42,8 @@ def start_cluster(
     match kind:
         case ClusterKind.LOCAL:
             return LocalCluster.start(name, directory)
+        case ClusterKind.NODE:
+            return RealNode.start_node(name, directory)
         case ClusterKind.KIND:
             return shared.start_kind(name, directory)
         case ClusterKind.EXISTING:

@@ -14,7 +14,7 @@ import typer
 from fabric_admin.errors import FabricError
 from fabric_devnet.errors import DevnetError
 from fabric_devnet.spec import BackendName
-from opssc_tools.cluster import ClusterKind
+from opssc_tools.cluster.start import ClusterKind
 from opssc_tools.demo.screen import Screen
 from opssc_tools.demo.story import tell
 from opssc_tools.environment import Consortium, EnvironmentSpec

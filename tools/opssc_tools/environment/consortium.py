@@ -13,7 +13,7 @@ from fabric_devnet.spec import BackendName, NetworkSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools import toolchain
-from opssc_tools.cluster import ClusterKind, start_cluster
+from opssc_tools.cluster.start import ClusterKind, start_cluster
 from opssc_tools.environment import manifests, readback
 from opssc_tools.environment.directory import hold
 from opssc_tools.environment.member import Member
@@ -133,8 +133,10 @@ def check(spec: EnvironmentSpec) -> None:
     """
     if spec.backend is BackendName.FABRIC:
         FabricHome.find()
-    if spec.cluster is ClusterKind.LOCAL:
+    if spec.cluster in {ClusterKind.LOCAL, ClusterKind.NODE}:
         toolchain.locate()
+    if spec.cluster is ClusterKind.NODE:
+        toolchain.locate_node()
 
 
 async def _start_ground(

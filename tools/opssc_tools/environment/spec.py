@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from fabric_devnet.spec import BackendName, ChannelSpec
-from opssc_tools.cluster import ClusterKind
+from opssc_tools.cluster.start import ClusterKind
 from opssc_tools.errors import EnvironmentSpecError
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[3]
 GOVERNANCE_CHANNEL: Final = "ops-channel"
 APPLICATION_CHANNEL: Final = "mychannel"
+ONE_SERVER: Final = frozenset({ClusterKind.EXISTING, ClusterKind.NODE})
 MAX_API_SERVERS: Final = 6
 """More organizations than this share one API server: each takes about 300 MB with its etcd."""
 
@@ -45,13 +46,13 @@ class EnvironmentSpec:
                 f"there are {self.organizations} organizations, so api-servers is {self.organizations} or 1, "
                 f"not {self.api_servers}"
             )
-        if self.api_servers > 1 and self.cluster is ClusterKind.EXISTING:
-            raise EnvironmentSpecError("an existing cluster is one API server; leave api-servers out")
+        if self.api_servers > 1 and self.cluster in ONE_SERVER:
+            raise EnvironmentSpecError(f"the {self.cluster} cluster is one API server; leave api-servers out")
 
     @property
     def shares_api_server(self) -> bool:
         """Whether the organizations are namespaces of one API server."""
-        if self.cluster is ClusterKind.EXISTING:
+        if self.cluster in ONE_SERVER:
             return True
         return self.api_servers == 1 or (self.api_servers == 0 and self.organizations > MAX_API_SERVERS)
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from opssc_tools.toolchain.pins import MODULES, GoModule, Programs, locate
+from opssc_tools.toolchain.pins import MODULES, NODE, GoModule, NodePrograms, Programs, locate, locate_node
 
-__all__ = ["MODULES", "GoModule", "Programs", "locate"]
+__all__ = ["MODULES", "NODE", "GoModule", "NodePrograms", "Programs", "locate", "locate_node"]

@@ -1,7 +1,8 @@
 """Which programs are pinned, and where a build of exactly these pins lives.
 
-A build lives outside the work tree in `$OPSSC_CACHE/tools/<key>`, where the key is a digest of go.mod, go.sum, the Go
-version and the platform. So a changed pin is a new folder, several work trees share builds, and nothing is ever stale.
+A build lives outside the work tree in `$OPSSC_CACHE/tools/<key>`, where the key is a digest of go.mod, go.sum, Go files
+of our own, the Go version and the platform. So a changed pin is a new folder, several work trees share builds, and
+nothing is ever stale.
 """
 
 from __future__ import annotations
@@ -61,6 +62,18 @@ ETCD = GoModule(
     folder=PINS_FOLDER / "etcd", packages={"etcd": "go.etcd.io/etcd/server/v3"}, pinned="go.etcd.io/etcd/server/v3"
 )
 MODULES = (ETCD, KUBE)
+NODE = GoModule(
+    folder=PINS_FOLDER / "node",
+    packages={
+        "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+        "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+        "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+        "pause": "./pause",
+    },
+    pinned="k8s.io/kubernetes",
+    stamps=KUBE.stamps,
+)
+"""What only a real node needs; `make setup` leaves it alone, `make test-node` builds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +116,32 @@ def fetch_go_version(module: GoModule) -> str:
 def build_folder(module: GoModule) -> Path:
     """Return where a build of exactly these pins with this Go lives, built or not."""
     digest = hashlib.sha256(fetch_go_version(module).encode())
-    for pin in ("go.mod", "go.sum"):
-        digest.update((module.folder / pin).read_bytes())
+    for pin in (module.folder / "go.mod", module.folder / "go.sum", *sorted(module.folder.rglob("*.go"))):
+        digest.update(pin.read_bytes())
     return cache_root() / "tools" / f"{module.name}-{module.version}-{digest.hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodePrograms:
+    """Where the built programs of a real node are; `pause` is also what its pods' sandboxes run."""
+
+    kubelet: Path
+    kube_scheduler: Path
+    kube_proxy: Path
+    pause: Path
+
+
+def _locate(module: GoModule, remedy: str) -> dict[str, Path]:
+    """Return the paths of a module's built programs by their names.
+
+    Raises:
+        MissingProgramError: with the remedy, when one of them has not been built for the present pins.
+    """
+    folder = build_folder(module)
+    for program in module.packages:
+        if not (folder / program).is_file():
+            raise MissingProgramError(f"{program} {module.version} is not built on this machine: run `{remedy}`")
+    return {program: folder / program for program in module.packages}
 
 
 def locate() -> Programs:
@@ -114,16 +150,25 @@ def locate() -> Programs:
     Raises:
         MissingProgramError: when one of them has not been built for the present pins.
     """
-    paths: dict[str, Path] = {}
-    for module in MODULES:
-        folder = build_folder(module)
-        for program in module.packages:
-            paths[program] = folder / program
-            if not paths[program].is_file():
-                raise MissingProgramError(f"{program} {module.version} is not built on this machine: run `make setup`")
+    paths = {program: path for module in MODULES for program, path in _locate(module, "make setup").items()}
     return Programs(
         etcd=paths["etcd"],
         kube_apiserver=paths["kube-apiserver"],
         kube_controller_manager=paths["kube-controller-manager"],
         kubectl=paths["kubectl"],
+    )
+
+
+def locate_node() -> NodePrograms:
+    """Return the paths of the programs that only a real node needs.
+
+    Raises:
+        MissingProgramError: when one of them has not been built for the present pins.
+    """
+    paths = _locate(NODE, "make test-node")
+    return NodePrograms(
+        kubelet=paths["kubelet"],
+        kube_scheduler=paths["kube-scheduler"],
+        kube_proxy=paths["kube-proxy"],
+        pause=paths["pause"],
     )
