@@ -21,6 +21,7 @@ CCAAS = "spec.package.ccaas"
 PEER = "spec.peers.explicit.0"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n"
+ORDERER_MANIFEST = {"address": "orderer0:7050", "tlsCA": {"pem": PEM}}
 PEER_MANIFEST = {"name": "peer0", "address": "peer0:7051", "tlsCA": {"pem": PEM}}
 TLS_VARIABLE = {"name": "CHAINCODE_TLS_KEY", "value": "x"}
 # Characters that need two bytes each: bounds of the contract are in bytes, those of a schema in characters.
@@ -74,6 +75,7 @@ SERVERS_NAMESPACE = "must be the name of a namespace: lower-case letters, digits
 SECRET = "must be the name of a Secret: lower-case letters, digits, dashes and dots"
 LOCAL = 'supported values: "Proposed", "None"'
 ADDRESS = "must be host:port, for example peer0.org1.example.com:7051"
+ORDERER_ADDRESS = "must be host:port, for example orderer0.example.com:7050"
 DURATION = "must be a duration, for example 90s, 1h30m or 168h"
 RULES_MODE = "voting.rules and mode: Rules belong together: give at least one rule, or use mode: Manual without rules"
 BOTH_KEYS = "set certKey and keyKey together, or neither"
@@ -155,6 +157,10 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("no peers", ORGANIZATION, {"spec.peers.explicit": []}, "should have at least 1 items"),
     ("a peer twice", ORGANIZATION, {"spec.peers.explicit": [PEER_MANIFEST, PEER_MANIFEST]}, "Duplicate value"),
     ("a peer by URL", ORGANIZATION, {f"{PEER}.address": "grpcs://peer0:7051"}, ADDRESS),
+    ("an orderer by URL", ORGANIZATION, {"spec.orderers": [{"address": "grpcs://o:7050", "tlsCA": {"pem": PEM}}]},
+     ORDERER_ADDRESS),
+    ("an orderer twice", ORGANIZATION, {"spec.orderers": [ORDERER_MANIFEST, ORDERER_MANIFEST]}, "Duplicate value"),
+    ("an orderer to trust blindly", ORGANIZATION, {"spec.orderers": [{"address": "o:7050", "tlsCA": {}}]}, ONE_CA),
     ("a peer with a path for a name", ORGANIZATION, {f"{PEER}.serverName": "../peer0"}, "must be a host name"),
     ("no certificate to trust", ORGANIZATION, {f"{PEER}.tlsCA": {}}, ONE_CA),
     ("two certificates to trust", ORGANIZATION, {f"{PEER}.tlsCA.pem": PEM}, ONE_CA),

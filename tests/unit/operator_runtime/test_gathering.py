@@ -7,16 +7,17 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_content import CHANNEL, manifest, planned, spec
 
 from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import Facts, ProposalDocument
-from opssc_operator.api.group import Kind
+from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan
-from opssc_operator.reconcile.gathering import Gatherer
+from opssc_operator.reconcile.gathering import MIRROR_LIMIT, Gatherer
 from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.store import ObjectStore
 
@@ -84,3 +85,34 @@ async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifes
 
     # Then
     assert observed.stale
+
+
+@pytest.mark.parametrize(
+    ("mirrors", "phase", "wanted"),
+    [
+        pytest.param(MIRROR_LIMIT, "Voting", False, id="no-room"),
+        pytest.param(MIRROR_LIMIT - 1, "Voting", True, id="room-for-one"),
+        pytest.param(MIRROR_LIMIT, "Rejected", True, id="those-are-over"),
+    ],
+)
+async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_s(
+    manifests: Manifests, mirrors: int, phase: str, wanted: bool
+) -> None:
+    # Given
+    store = ObjectStore()
+    owner = {"apiVersion": "opssc.dev/v1alpha1", "kind": "FabricOrganization", "name": "org1", "uid": "1"}
+    for number in range(mirrors):
+        identity = {"creator": "Org2MSP", "proposalID": f"spam-{number}"}
+        labels = {ORIGIN_LABEL: MIRRORED}
+        body = manifests.proposal(f"spam-{number}.org2msp", identity, labels=labels, ownerReferences=[owner])
+        store.put(Kind.CHAINCODE_PROPOSAL, body | {"status": {"phase": phase}})
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    organization = FabricOrganization.model_validate(manifests.organization())
+    proposal = ledger.proposal(ProposalDocument.parse(planned(spec()).document), creator="Org2MSP")
+
+    # When
+    session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
+    observed = await Gatherer(store, build_workers()).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
+
+    # Then
+    assert observed.mirror_wanted is wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,9 +12,12 @@ from unit.operator_domain.test_content import CHANNEL, manifest
 from fabric_admin.definition import signature_policy_parameter
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec
+from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.deployment import Approval, Committed, DeploymentObserved, Target
 from opssc_operator.domain.installation import Install, PeerState
+from opssc_operator.domain.outline import Outline
 from opssc_operator.errors import TransientError
+from opssc_operator.reconcile.gathering import MIRROR_LIMIT
 from opssc_operator.reconcile.governance import Governance
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ class Session:
         self.peers = self.reader = self.deployments = self.contract = self.view = self
         self.members = CHANNEL.members
         self.installs = 0
+        self.known: tuple[Outline, ...] = ()
 
     async def on(self, channel: str) -> Session:
         del channel
@@ -73,8 +78,8 @@ class Session:
     def follow_channel(self, channel: str) -> None:
         """Nor these."""
 
-    def outlines(self) -> tuple[()]:
-        return ()
+    def outlines(self) -> tuple[Outline, ...]:
+        return self.known
 
 
 @pytest.fixture
@@ -108,3 +113,38 @@ async def test_one_peer_that_takes_no_package_keeps_nobody_from_a_contract_that_
     assert governance.count(spec, opened, "1.0").verdict == looks[0].verdict
     assert session.installs == 2
     assert session.target.definition.validation_parameter == signature_policy_parameter(MAJORITY)
+
+
+def outline(creator: str, number: int, *, over: bool = False) -> Outline:
+    """A proposal that nobody has accepted; ``over`` when it was rejected."""
+    return Outline(
+        ref=ProposalRef(creator, f"spam-{number}"),
+        slot=None,
+        accepted=False,
+        ended=over,
+        awaits_own_vote=not over,
+        deadline=datetime(2099, 1, 1, tzinfo=UTC),
+        skew=timedelta(),
+        undecided=not over,
+        said=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("creator", "count", "over", "said"),
+    [
+        pytest.param("Org2MSP", MIRROR_LIMIT + 1, False, True, id="too-many"),
+        pytest.param("Org2MSP", MIRROR_LIMIT, False, False, id="as-many-as-there-may-be"),
+        pytest.param("Org2MSP", MIRROR_LIMIT + 1, True, False, id="over"),
+        pytest.param("Org1MSP", MIRROR_LIMIT + 1, False, False, id="own"),
+    ],
+)
+async def test_it_is_said_whose_open_proposals_are_too_many_to_be_mirrored(
+    spec: FabricOrganizationSpec, creator: str, count: int, over: bool, said: bool
+) -> None:
+    session = Session()
+    session.known = tuple(outline(creator, number, over=over) for number in range(count))
+
+    look = Governance().count(spec, cast("OrganizationSession", session), "1.0")
+
+    assert (f"only {MIRROR_LIMIT} open proposals of Org2MSP are mirrored" in look.verdict.message) is said

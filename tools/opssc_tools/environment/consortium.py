@@ -16,6 +16,7 @@ from opssc_tools import toolchain
 from opssc_tools.cluster.start import ClusterKind, start_cluster
 from opssc_tools.environment import manifests, readback
 from opssc_tools.environment.directory import hold
+from opssc_tools.environment.joining import join_channel
 from opssc_tools.environment.member import Member
 from opssc_tools.environment.objects import Objects
 from opssc_tools.environment.process import PythonProgram
@@ -76,6 +77,25 @@ class Consortium:
         """Organization `number`, counted from 1."""
         return self.members[number - 1]
 
+    async def admit(self, member: Member, *channels: str) -> None:
+        """Let a newcomer into the governance channel and these, and wait until its operator is ready.
+
+        Its operator begins to run here: as with the others, it deploys the contract for its own organization.
+        """
+        for channel in (GOVERNANCE_CHANNEL, *channels):
+            await join_channel(self.network, channel, member.organization)
+        member.serve(CONTRACT_MODULE, manifests.contract_package())
+        await self._introduce(member)
+        member.operator.start()
+        await self._until_ready(member)
+
+    @property
+    def founders(self) -> tuple[Member, ...]:
+        """Those that are on the governance channel from the start; the others can be admitted."""
+        governance = next((found for found in self.spec.channels if found.name == GOVERNANCE_CHANNEL), None)
+        names = self.network.spec.msp_ids if governance is None else self.network.spec.members(governance)
+        return tuple(member for member in self.members if member.msp_id in names)
+
     async def everywhere(self, kind: Kind, name: str, condition: ConditionType, *, seconds: float) -> None:
         """Wait until a condition of an object of this name is True in every organization."""
         await asyncio.gather(*(member.until_true(kind, name, condition, seconds=seconds) for member in self.members))
@@ -87,15 +107,16 @@ class Consortium:
 
     async def _govern(self, announce: Callable[[str], None]) -> None:
         """Let the operators deploy the contract, and wait until every organization is ready."""
+        founders = self.founders
         package = manifests.contract_package()
-        for member in self.members:
+        for member in founders:
             member.serve(CONTRACT_MODULE, package)
-        announce(f"{len(self.members)} servers of the OpsSC contract run")
-        await asyncio.gather(*(self._introduce(member) for member in self.members))
-        for member in self.members:
+        announce(f"{len(founders)} servers of the OpsSC contract run")
+        await asyncio.gather(*(self._introduce(member) for member in founders))
+        for member in founders:
             member.operator.start()
-        announce(f"{len(self.members)} operators run, each with a Role in its own namespace")
-        await asyncio.gather(*(self._until_ready(member) for member in self.members))
+        announce(f"{len(founders)} operators run, each with a Role in its own namespace")
+        await asyncio.gather(*(self._until_ready(member) for member in founders))
         announce(f"the operators deployed the OpsSC contract on {GOVERNANCE_CHANNEL} together")
 
     async def _introduce(self, member: Member) -> None:
