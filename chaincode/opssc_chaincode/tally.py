@@ -13,6 +13,9 @@ from opssc_chaincode.model.fields import Kind, MspID
 from opssc_chaincode.model.proposal import Proposal
 from opssc_chaincode.ranking import LedgerPosition
 
+_DEFINING = frozenset({Step.APPROVED, Step.COMMITTED})
+"""Steps whose evidence names a definition."""
+
 
 class Phase(StrEnum):
     """Where the vote on a proposal stands."""
@@ -197,7 +200,7 @@ def _differs(proposal: Proposal, reports: Mapping[tuple[MspID, Step], Report], r
         return False
     if isinstance(content, ChannelContent):
         return report.step is Step.APPLIED and _applied_in(report) != _applied_by_most(reports)
-    if report.step is Step.INSTALLED:
+    if report.step not in _DEFINING:
         return False
     evidence = report.evidence or Evidence()
     return (evidence.sequence, evidence.definition_hash) != (content.sequence, content.definition_hash)

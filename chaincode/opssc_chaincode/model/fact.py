@@ -42,6 +42,7 @@ class Step(StrEnum):
     INSTALLED = "Installed"
     APPROVED = "Approved"
     COMMITTED = "Committed"
+    INITIALIZED = "Initialized"
     SIGNED = "Signed"
     APPLIED = "Applied"
     JOINED = "Joined"
@@ -57,7 +58,7 @@ class Outcome(StrEnum):
 
 # A charter is in force by being accepted: nothing is carried out on nodes.
 STEPS: Mapping[Kind, tuple[Step, ...]] = {
-    Kind.CHAINCODE: (Step.INSTALLED, Step.APPROVED, Step.COMMITTED),
+    Kind.CHAINCODE: (Step.INSTALLED, Step.APPROVED, Step.COMMITTED, Step.INITIALIZED),
     Kind.CHANNEL: (Step.SIGNED, Step.APPLIED, Step.JOINED),
     Kind.CHARTER: (),
 }
@@ -154,6 +155,8 @@ _NEEDED: Mapping[Step, frozenset[str]] = {
     Step.INSTALLED: frozenset({"packageID"}),
     Step.APPROVED: frozenset({"sequence", "definitionHash"}),
     Step.COMMITTED: frozenset({"sequence", "definitionHash"}),
+    # Only whoever made the Init call reports it, by its transaction.
+    Step.INITIALIZED: frozenset({"txID"}),
     Step.SIGNED: frozenset({"configSignature"}),
     Step.APPLIED: frozenset({"configBlock", "configHash"}),
     Step.JOINED: frozenset({"peers"}),
@@ -162,6 +165,7 @@ _ALLOWED: Mapping[Step, frozenset[str]] = {
     Step.INSTALLED: frozenset({"packageID", "peers"}),
     Step.APPROVED: frozenset({"packageID", "sequence", "definitionHash", "txID", "peers"}),
     Step.COMMITTED: frozenset({"sequence", "definitionHash", "txID", "peers"}),
+    Step.INITIALIZED: frozenset({"txID"}),
     Step.SIGNED: frozenset({"configSignature"}),
     Step.APPLIED: frozenset({"configBlock", "configHash", "txID", "peers"}),
     Step.JOINED: frozenset({"configBlock", "configHash", "peers"}),

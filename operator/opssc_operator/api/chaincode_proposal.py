@@ -93,6 +93,13 @@ class CommitRecord(ApiModel):
     block: _Count | None = None
 
 
+class InitRecord(ApiModel):
+    """The Init call, as far as the own peer proves who made it."""
+
+    by: MspID | None = None
+    tx_id: _TransactionID | None = None
+
+
 class ChaincodeProposalStatus(ProposalStatus):
     """The proposal on the ledger and what this organization did about it."""
 
@@ -102,6 +109,7 @@ class ChaincodeProposalStatus(ProposalStatus):
     peers: Annotated[tuple[PeerProgress, ...], Field(max_length=64)] = ()
     runtime: Runtime | None = None
     commit: CommitRecord | None = None
+    initialization: InitRecord | None = None
 
 
 class ChaincodeProposal(ProposalObject):

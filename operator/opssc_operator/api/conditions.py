@@ -34,6 +34,7 @@ class ConditionType(StrEnum):
     COMMIT_READY = "CommitReady"
     COMMITTED = "Committed"
     RUNTIME_READY = "RuntimeReady"
+    INITIALIZED = "Initialized"
     # Vote
     COUNTED = "Counted"
 
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     COMMIT_READY = "CommitReady"
     COMMITTED = "Committed"
     SERVER_READY = "ServerReady"
+    INITIALIZED = "Initialized"
     COUNTED = "Counted"
     READY = "Ready"
 
@@ -67,6 +69,7 @@ class Reason(StrEnum):
     AWAITING_INSTALL = "AwaitingInstall"
     AWAITING_ORGANIZATIONS = "AwaitingOrganizations"
     AWAITING_COMMIT = "AwaitingCommit"
+    AWAITING_INIT = "AwaitingInit"
     BOOTSTRAPPING = "Bootstrapping"
 
     # The organization: identities, peers, governance.
@@ -115,6 +118,7 @@ class Reason(StrEnum):
     COMMIT_FAILED = "CommitFailed"
     SERVER_NOT_READY = "ServerNotReady"
     SERVER_NOT_MANAGED = "ServerNotManaged"
+    INIT_FAILED = "InitFailed"
 
     # The vote.
     CONTENT_HASH_REQUIRED = "ContentHashRequired"

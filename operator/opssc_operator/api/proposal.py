@@ -76,6 +76,7 @@ class VoteRecord(ApiModel):
     decision: Decision
     time: Time
     reason: StatusText | None = None
+    source: Annotated[str, StringConstraints(max_length=320)] | None = None
 
 
 class Tally(ApiModel):

@@ -1,15 +1,16 @@
 """Vote: one organization's vote on one proposal, with its local choices."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from opssc_chaincode.model import Decision
 from opssc_chaincode.model.fields import Reason
 from opssc_operator.api.conditions import Condition
 from opssc_operator.api.fields import ApiModel, ContentHash
 from opssc_operator.api.metadata import ApiObject
+from opssc_operator.api.package import CcaasPackage, K8sPackage, Package, PackageType
 from opssc_operator.api.refs import ProposalReference
 from opssc_operator.api.servers import ServerSettings
 
@@ -17,16 +18,34 @@ __all__ = ["Decision", "LocalChoices", "LocalPackage", "LocalPackageType", "Vote
 
 
 class LocalPackageType(StrEnum):
-    """Which package this organization installs."""
+    """Which package this organization installs; anything but the first two is a package of its own."""
 
     PROPOSED = "Proposed"
     NONE = "None"
+    CCAAS = "ccaas"
+    K8S = "k8s"
 
 
 class LocalPackage(ApiModel):
-    """The package of this organization: the proposed one, or none (approve without a package)."""
+    """The package of this organization: the proposed one, none (approve without a package), or one of its own."""
 
     type: LocalPackageType
+    ccaas: CcaasPackage | None = None
+    k8s: K8sPackage | None = None
+
+    @model_validator(mode="after")
+    def _one_member(self) -> Self:
+        for name in ("ccaas", "k8s"):
+            if (getattr(self, name) is not None) != (self.type.value == name):
+                raise ValueError(f"local.package.{name} is set exactly when local.package.type is {name}")
+        return self
+
+    @property
+    def own(self) -> Package | None:
+        """The organization's own package; None when it takes the proposed one or none."""
+        if self.type in {LocalPackageType.PROPOSED, LocalPackageType.NONE}:
+            return None
+        return Package(type=PackageType(self.type.value), ccaas=self.ccaas, k8s=self.k8s)
 
 
 class LocalChoices(ApiModel):

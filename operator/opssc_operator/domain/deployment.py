@@ -184,6 +184,11 @@ def has_passed(target: Target, observed: DeploymentObserved) -> bool:
     return observed.committed is not None and observed.committed.definition.sequence > target.definition.sequence
 
 
+def is_committed(target: Target, observed: DeploymentObserved) -> bool:
+    """Whether the own peer shows exactly the target as what is committed now."""
+    return observed.committed is not None and is_same(target.definition, observed.committed.definition)
+
+
 def is_same(wanted: Definition, shown: Definition) -> bool:
     """Whether two definitions are equal, sequence included."""
     return wanted.sequence == shown.sequence and not differing_fields(wanted, shown)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Final
 from opssc_chaincode.model import Facts
 from opssc_chaincode.model import Kind as LedgerKind
 from opssc_chaincode.ranking import proposal_seed
+from opssc_chaincode.tally import Phase as LedgerPhase
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import ExecutionMode
 from opssc_operator.api.proposal import DeletionPolicy, Origin
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.api.vote import Decision
 from opssc_operator.domain.planning import Plan
-from opssc_operator.domain.verdict import Verdict, no, unknown
-from opssc_operator.domain.voting import VoteWish, VotingRules, own_vote
+from opssc_operator.domain.verdict import Verdict, unknown
+from opssc_operator.domain.voting import VoteWish, VotingObserved, VotingRules
 
 if TYPE_CHECKING:
     from opssc_operator.domain.stage import Work
@@ -86,16 +86,25 @@ class ProposalObserved:
         return manifest.withdraw or (manifest.deleting and manifest.deletion_policy is DeletionPolicy.WITHDRAW)
 
 
-def stands_aside(observed: ProposalObserved) -> Verdict | None:
-    """Why this organization leaves its own nodes alone although the proposal was accepted."""
-    if observed.facts is None:
-        return None
-    vote = own_vote(observed.facts, observed.own_msp_id)
-    if vote is Decision.DISAGREE:
-        return no(Reason.DISAGREED, f"{observed.own_msp_id} disagreed, so nothing is done on its nodes")
-    if vote is None and observed.execution is ExecutionMode.OWN_VOTE_ONLY:
-        return no(Reason.AWAITING_OWN_VOTE, "execution is OwnVoteOnly and this organization has not agreed")
-    return None
+def voting_observed(observed: ProposalObserved) -> VotingObserved:
+    """What the decision on votes, and on joining without one, looks at."""
+    manifest = observed.manifest
+    shown = [state.created for state in (manifest, observed.mirror) if state is not None and not state.conflicts]
+    facts, tally = observed.facts, observed.tally
+    # Past the deadline the contract takes no vote, although the proposal expires only when all clocks agree on it.
+    in_time = facts is not None and observed.now <= facts.proposal.deadline
+    is_open = tally is not None and tally.phase is LedgerPhase.VOTING and in_time and not observed.stale
+    return VotingObserved(
+        own_msp_id=observed.own_msp_id,
+        facts=facts,
+        open_for_votes=is_open,
+        verified=observed.verified,
+        wishes=observed.wishes,
+        rules=observed.rules,
+        shown_since=min(shown, default=None),
+        bound=manifest is not None and manifest.origin is Origin.OBSERVED and not manifest.conflicts,
+        hold=observed.is_suspended,
+    )
 
 
 def rank_seed(ref: ProposalRef) -> bytes:

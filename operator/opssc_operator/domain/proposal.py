@@ -14,15 +14,15 @@ from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Origin, Phase
 from opssc_operator.domain.ballot import decide_expired, decide_open, decide_unproposed
 from opssc_operator.domain.objects import decide_objects
-from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, ProposalDecision, Stage, closed
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
-from opssc_operator.domain.voting import VotingDecision, VotingObserved, decide_vote
+from opssc_operator.domain.voting import VotingDecision, decide_vote
 
 
 def decide_proposal(observed: ProposalObserved) -> ProposalDecision:
     """Decide everything this organization does next about one proposal."""
-    voting = decide_vote(_voting_observed(observed))
+    voting = decide_vote(voting_observed(observed))
     stage = decide_unproposed(observed) if observed.facts is None else _decide_on_ledger(observed, voting)
     stage = _judge_manifest(observed, stage)
     conditions = dict(stage.conditions)
@@ -39,6 +39,7 @@ def decide_proposal(observed: ProposalObserved) -> ProposalDecision:
         vote_outcomes=voting.outcomes,
         follows=stage.follows,
         reports=stage.reports,
+        vote_problems=stage.vote_problems,
         requeue_seconds=_look_again(observed, stage.requeue_seconds),
     )
 
@@ -49,26 +50,6 @@ def _look_again(observed: ProposalObserved, seconds: float | None) -> float | No
         return seconds
     left = (observed.mirror_until - observed.now).total_seconds() + 1.0
     return max(left, 1.0) if seconds is None else min(seconds, max(left, 1.0))
-
-
-def _voting_observed(observed: ProposalObserved) -> VotingObserved:
-    manifest = observed.manifest
-    shown = [state.created for state in (manifest, observed.mirror) if state is not None and not state.conflicts]
-    facts, tally = observed.facts, observed.tally
-    # Past the deadline the contract takes no vote, although the proposal expires only when all clocks agree on it.
-    in_time = facts is not None and observed.now <= facts.proposal.deadline
-    is_open = tally is not None and tally.phase is LedgerPhase.VOTING and in_time and not observed.stale
-    return VotingObserved(
-        own_msp_id=observed.own_msp_id,
-        facts=facts,
-        open_for_votes=is_open,
-        verified=observed.verified,
-        wishes=observed.wishes,
-        rules=observed.rules,
-        shown_since=min(shown, default=None),
-        bound=manifest is not None and manifest.origin is Origin.OBSERVED and not manifest.conflicts,
-        hold=observed.is_suspended,
-    )
 
 
 def _decide_on_ledger(observed: ProposalObserved, voting: VotingDecision) -> Stage:

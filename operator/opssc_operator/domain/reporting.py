@@ -8,6 +8,7 @@ from __future__ import annotations
 from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Step
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import DeploymentDecision
+from opssc_operator.domain.initialization import InitObserved
 from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.report import ReportWish, untold
 from opssc_operator.domain.verdict import Verdict
@@ -22,22 +23,25 @@ def missing_reports(
     peers: tuple[PeerState, ...],
     *,
     aside: Verdict | None,
+    package_id: str | None = None,
     commit_transaction: str = "",
+    initialization: InitObserved | None = None,
 ) -> tuple[ReportWish, ...]:
     """Reports that are true now and not on the ledger yet."""
     content = facts.proposal.content
     if not isinstance(content, ChaincodeContent) or own_msp_id not in facts.proposal.snapshot.members:
         return ()
     wishes = (
-        _installed(content, deployment, peers, aside),
+        _installed(package_id or content.package_id, deployment, peers, aside),
         _approved(content, deployment, aside),
         _committed(content, deployment, commit_transaction),
+        _initialized(own_msp_id, initialization),
     )
     return untold(wishes, facts, own_msp_id)
 
 
 def _installed(
-    content: ChaincodeContent, deployment: DeploymentDecision, peers: tuple[PeerState, ...], aside: Verdict | None
+    package_id: str | None, deployment: DeploymentDecision, peers: tuple[PeerState, ...], aside: Verdict | None
 ) -> ReportWish | None:
     verdict = aside or deployment.installed
     if verdict.reason in {Reason.DISAGREED, Reason.SKIPPED_BY_VOTE}:
@@ -47,7 +51,7 @@ def _installed(
     if not verdict.holds or verdict.reason is not Reason.INSTALLED:
         return None
     names = tuple(sorted(peer.name for peer in peers if peer.installed))
-    return ReportWish(Step.INSTALLED, Outcome.DONE, Evidence(package_id=content.package_id, peers=names), "")
+    return ReportWish(Step.INSTALLED, Outcome.DONE, Evidence(package_id=package_id, peers=names), "")
 
 
 def _approved(content: ChaincodeContent, deployment: DeploymentDecision, aside: Verdict | None) -> ReportWish | None:
@@ -65,6 +69,13 @@ def _committed(content: ChaincodeContent, deployment: DeploymentDecision, transa
         return None
     evidence = Evidence(sequence=content.sequence, definition_hash=content.definition_hash, tx_id=transaction or None)
     return ReportWish(Step.COMMITTED, Outcome.DONE, evidence, "")
+
+
+def _initialized(own_msp_id: str, initialization: InitObserved | None) -> ReportWish | None:
+    """Only whoever made the call tells, so that the others can prove it."""
+    if initialization is None or initialization.by != own_msp_id:
+        return None
+    return ReportWish(Step.INITIALIZED, Outcome.DONE, Evidence(tx_id=initialization.transaction_id), "")
 
 
 def reported_commits(facts: Facts) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from opssc_operator.api.conditions import ConditionType, Reason
@@ -24,7 +24,8 @@ class Stage:
     """What one stage found: conditions so far, actions, and whether a person is needed.
 
     ``waiting`` says that Ready may still come; ``follows`` is the channel whose blocks are news for this proposal
-    until it is ready; ``reports`` are true and untold.
+    until it is ready; ``reports`` are true and untold; ``vote_problems`` is what is wrong with the local choices of a
+    Vote, by its name.
     """
 
     conditions: Conditions
@@ -35,6 +36,7 @@ class Stage:
     waiting: bool = True
     follows: str | None = None
     reports: tuple[ReportWish, ...] = ()
+    vote_problems: Mapping[str, Verdict] = field(default_factory=dict)
     requeue_seconds: float | None = None
 
 
@@ -60,6 +62,7 @@ class ProposalDecision:
     vote_outcomes: Mapping[str, Verdict]
     follows: str | None = None
     reports: tuple[ReportWish, ...] = ()
+    vote_problems: Mapping[str, Verdict] = field(default_factory=dict)
     requeue_seconds: float | None = None
 
 

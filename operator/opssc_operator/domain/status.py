@@ -79,9 +79,9 @@ def _tally(tally: Tally) -> TallyStatus:
 
 
 def vote_status(
-    outcome: Verdict, facts: Facts | None, own_msp_id: str, *, generation: int
+    outcome: Verdict, facts: Facts | None, own_msp_id: str, *, generation: int, problem: Verdict | None = None
 ) -> tuple[VoteStatus, Mapping[ConditionType, Verdict]]:
-    """Status and conditions of one Vote object."""
+    """Status and conditions of one Vote object; ``problem`` is what is wrong with its local choices."""
     given = next((vote for vote in facts.votes if vote.msp_id == own_msp_id), None) if facts is not None else None
     counted = outcome.holds and given is not None
     status = VoteStatus(
@@ -91,7 +91,9 @@ def vote_status(
         tx_id=given.tx_id if counted and given is not None else None,
         content_hash=given.content_hash if counted and given is not None else None,
     )
-    conditions = {ConditionType.COUNTED: outcome, ConditionType.READY: outcome}
+    conditions = {ConditionType.COUNTED: outcome, ConditionType.READY: problem or outcome}
+    if problem is not None:
+        return status, {**conditions, ConditionType.STALLED: Verdict("True", problem.reason, problem.message)}
     if outcome.holds:
         return status, conditions
     pending = outcome.reason in PENDING_VOTES or outcome.status == "Unknown"

@@ -14,7 +14,7 @@ from typing import Final
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent, Facts, KubernetesPackage
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
-from opssc_operator.api.vote import Decision
+from opssc_operator.api.vote import Decision, LocalPackage
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 AUTOMATIC_REASON: Final = "agreed by rule"
@@ -29,6 +29,7 @@ class VoteWish:
     decision: Decision
     reason: str
     content_hash: str | None
+    local: LocalPackage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +136,19 @@ def _refusal(wish: VoteWish, observed: VotingObserved, facts: Facts) -> Verdict 
         return no(
             Reason.HASH_MISMATCH, f"the proposal's contentHash is {proposal.content_hash}; review it and vote on that"
         )
-    seen_before = observed.shown_since is not None and observed.shown_since < wish.created
-    if observed.bound or seen_before:
+    if knows_content(wish, observed):
         return None
     return no(
         Reason.CONTENT_HASH_REQUIRED,
         "the Vote is not younger than the proposal's first appearance here; apply it anew with contentHash",
     )
+
+
+def knows_content(wish: VoteWish, observed: VotingObserved) -> bool:
+    """Whether whoever applied a Vote can have known what it is about: no blank cheques."""
+    if wish.content_hash is not None:
+        return observed.facts is not None and wish.content_hash == observed.facts.proposal.content_hash
+    return observed.bound or (observed.shown_since is not None and observed.shown_since < wish.created)
 
 
 def _decide_automatic(observed: VotingObserved) -> CastVote | None:

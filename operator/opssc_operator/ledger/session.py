@@ -19,6 +19,7 @@ from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.contract import OpsContract
 from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.ledger.history import ConfigHistory
+from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
@@ -64,6 +65,7 @@ class OrganizationSession:
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
+        self.initializations = Initializations(settings.msp_id, self.peers)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
         self.view = LedgerView(self.contract, settings.msp_id)
         self.latest_block = 0

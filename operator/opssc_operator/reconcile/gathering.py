@@ -175,4 +175,5 @@ def _wish(vote: Vote) -> VoteWish:
         decision=vote.spec.decision,
         reason=vote.spec.reason or "",
         content_hash=vote.spec.content_hash,
+        local=vote.spec.local.package if vote.spec.local is not None else None,
     )

@@ -53,7 +53,7 @@ class Teller:
         """Write what was decided; ``failure`` is what went wrong in carrying it out, if anything did."""
         objects = find_objects(self.store, namespace, observed.ref, observed.ledger_kind)
         writes = [
-            self._tell_vote(vote, decision.vote_outcomes[vote.metadata.name], observed)
+            self._tell_vote(vote, decision, observed)
             for vote in objects.votes
             if vote.metadata.name in decision.vote_outcomes
         ]
@@ -84,9 +84,14 @@ class Teller:
         )
         await write_status(self.kube, shown.kind, shown, status, conditions)
 
-    async def _tell_vote(self, vote: Vote, verdict: Verdict, observed: ProposalObserved) -> None:
+    async def _tell_vote(self, vote: Vote, decision: ProposalDecision, observed: ProposalObserved) -> None:
+        name = vote.metadata.name
         status, conditions = vote_status(
-            verdict, observed.facts, observed.own_msp_id, generation=vote.metadata.generation
+            decision.vote_outcomes[name],
+            observed.facts,
+            observed.own_msp_id,
+            generation=vote.metadata.generation,
+            problem=decision.vote_problems.get(name),
         )
         await write_status(self.kube, Kind.VOTE, vote, status, conditions)
 

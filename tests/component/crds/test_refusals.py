@@ -62,10 +62,6 @@ COLLECTION = "must be a collection name: letters, digits, dashes and underscores
 COUNTS = "collections[].maxPeerCount cannot be less than requiredPeerCount"
 ONE_POLICY = "set exactly one of signature and channelPolicy"
 INIT = "chaincode.init is called only when chaincode.initRequired is true"
-NO_INIT = (
-    "chaincode.init is not available in this version: leave it out and call the initialization yourself after the "
-    "commit"
-)
 SYSTEM = "chaincode.name is the name of a system chaincode; choose another one"
 DEPLOY = "server.deploy is for package.type ccaas: the peers' builder runs packages of other types itself"
 VARIABLE = "must be a variable name: letters, digits and underscores, not beginning with a digit"
@@ -73,7 +69,9 @@ RESERVED = "is set by the operator, which alone knows the package ID, the port a
 QUANTITY = "must be a quantity: a number with an optional unit, for example 500m, 2 or 256Mi"
 SERVERS_NAMESPACE = "must be the name of a namespace: lower-case letters, digits and dashes"
 SECRET = "must be the name of a Secret: lower-case letters, digits, dashes and dots"
-LOCAL = 'supported values: "Proposed", "None"'
+LOCAL_CCAAS = "set local.package.ccaas when local.package.type is ccaas, and only then"
+LOCAL_K8S = "set local.package.k8s when local.package.type is k8s, and only then"
+LOCAL = 'supported values: "Proposed", "None", "ccaas", "k8s"'
 ADDRESS = "must be host:port, for example peer0.org1.example.com:7051"
 ORDERER_ADDRESS = "must be host:port, for example orderer0.example.com:7050"
 DURATION = "must be a duration, for example 90s, 1h30m or 168h"
@@ -102,12 +100,6 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("a version with a space", K8S, {"spec.chaincode.version": "1 0"}, VERSION),
     ("sequence zero", K8S, {"spec.chaincode.sequence": 0}, "should be greater than or equal to 1"),
     ("an initialization that nobody asks for", K8S, {"spec.chaincode.init": {"function": "Init"}}, INIT),
-    (
-        "an initialization by the operator",
-        K8S,
-        {"spec.chaincode.initRequired": True, "spec.chaincode.init": {"function": "Init"}},
-        NO_INIT,
-    ),
     ("an endorsement plugin path", K8S, {"spec.chaincode.endorsementPlugin": "/escc"}, PLUGIN),
     ("no endorsement policy in it", K8S, {"spec.endorsementPolicy": {}}, ONE_POLICY),
     ("two endorsement policies", K8S, {"spec.endorsementPolicy.signature": "OR('A.peer')"}, ONE_POLICY),
@@ -153,7 +145,9 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("a vote that abstains", VOTE, {"spec.decision": "Abstain"}, 'supported values: "Agree", "Disagree"'),
     ("a hash in capitals", VOTE, {"spec.contentHash": "A" * 64}, HASH),
     ("a long reason", VOTE, {"spec.reason": LONG * 600}, "reason may have at most 1024 bytes"),
-    ("a package of its own", VOTE, {"spec.local": {"package": {"type": "ccaas"}}}, LOCAL),
+    ("a package of its own that is not there", VOTE, {"spec.local": {"package": {"type": "ccaas"}}}, LOCAL_CCAAS),
+    ("an image package that is not there", VOTE, {"spec.local": {"package": {"type": "k8s"}}}, LOCAL_K8S),
+    ("a package nobody knows", VOTE, {"spec.local": {"package": {"type": "cds"}}}, LOCAL),
     ("no peers", ORGANIZATION, {"spec.peers.explicit": []}, "should have at least 1 items"),
     ("a peer twice", ORGANIZATION, {"spec.peers.explicit": [PEER_MANIFEST, PEER_MANIFEST]}, "Duplicate value"),
     ("a peer by URL", ORGANIZATION, {f"{PEER}.address": "grpcs://peer0:7051"}, ADDRESS),

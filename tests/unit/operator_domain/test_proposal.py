@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,8 +79,8 @@ def observed(given_facts: Facts | None, **changes: Any) -> ProposalObserved:
         verified=yes(Reason.VERIFIED),
     )
     if "target" in changes:
-        parts = {name: changes.pop(name) for name in ("target", "deployment", "superseded_by") if name in changes}
-        changes["work"] = ChaincodeWork(**parts)
+        names = {field.name for field in fields(ChaincodeWork)} & changes.keys()
+        changes["work"] = ChaincodeWork(**{name: changes.pop(name) for name in names})
     return replace(base, **changes)
 
 
@@ -282,21 +282,6 @@ def test_once_committed_a_proposal_stays_ready_when_another_replaces_it() -> Non
     ready = decision.conditions[ConditionType.READY]
     assert (ready.holds, ready.reason) == (True, Reason.SUPERSEDED)
     assert decision.phase is Phase.SUPERSEDED
-
-
-@pytest.mark.parametrize("init_required", [pytest.param(True, id="init"), pytest.param(False, id="no-init")])
-def test_who_reads_ready_also_reads_that_the_init_call_is_left_to_people(init_required: bool) -> None:
-    # Given
-    definition = replace(DEFINITION, init_required=init_required)
-    done = replace(DONE, committed=Committed(definition, {}), approval=Approval(definition, "basic:00"))
-
-    # When
-    target = replace(TARGET, definition=definition)
-    ready = decide_proposal(observed(ACCEPTED, target=target, deployment=done)).conditions[ConditionType.READY]
-
-    # Then
-    assert ready.holds
-    assert ("Init call" in ready.message) is init_required
 
 
 @pytest.mark.parametrize("suspended", [pytest.param(False, id="acting"), pytest.param(True, id="suspended")])

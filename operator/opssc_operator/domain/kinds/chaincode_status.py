@@ -9,9 +9,16 @@ from pydantic import JsonValue
 
 from opssc_chaincode.model import ChaincodeContent, Facts, Outcome, Step
 from opssc_chaincode.tally import Tally
-from opssc_operator.api.chaincode_proposal import CommitRecord, OrganizationProgress, PeerProgress, StepState
+from opssc_operator.api.chaincode_proposal import (
+    CommitRecord,
+    InitRecord,
+    OrganizationProgress,
+    PeerProgress,
+    StepState,
+)
 from opssc_operator.api.chaincode_proposal import PeerState as PeerStateName
 from opssc_operator.api.fields import status_text
+from opssc_operator.domain.initialization import InitObserved
 from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ProposalObserved
@@ -26,11 +33,24 @@ def chaincode_status(observed: ProposalObserved, standing: Mapping[str, JsonValu
     work = observed.work if isinstance(observed.work, ChaincodeWork) else None
     return {
         "sequence": content.sequence,
-        "package_id": content.package_id,
+        "package_id": _package_id(content, work),
         "organizations": _organizations(tally, facts, {} if work is None else work.deployment.mismatches),
         "peers": () if work is None else _peers(work),
         "commit": _commit(observed.own_msp_id, facts, work, standing),
+        "initialization": None if work is None else _initialization(work.initialization),
     }
+
+
+def _package_id(content: ChaincodeContent, work: ChaincodeWork | None) -> str | None:
+    """The package of the own peers: the organization's own choice, else the proposed one."""
+    is_own = work is not None and work.choice is not None and work.choice.is_own
+    return work.target.package_id if is_own and work is not None else content.package_id
+
+
+def _initialization(initialization: InitObserved | None) -> InitRecord | None:
+    if initialization is None or not initialization.by:
+        return None
+    return InitRecord(by=initialization.by, tx_id=initialization.transaction_id)
 
 
 def _organizations(

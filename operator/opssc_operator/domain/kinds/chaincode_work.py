@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Phase
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.deployment import DeploymentDecision, DeploymentObserved, Target, decide_deployment
-from opssc_operator.domain.observation import ProposalObserved, stands_aside
+from opssc_operator.domain.choices import ASIDE_AND_DONE, LocalChoice, stands_aside
+from opssc_operator.domain.deployment import (
+    DeploymentDecision,
+    DeploymentObserved,
+    Target,
+    decide_deployment,
+    is_committed,
+)
+from opssc_operator.domain.initialization import InitObserved, decide_initialization, needs_look
+from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
-
-INIT_NOTE: Final = "; it asks for an Init call, which no operator of this version makes: invoke it with --isInit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +35,31 @@ class OwnCommit:
 
 @dataclass(frozen=True, slots=True)
 class ChaincodeWork:
-    """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later."""
+    """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later.
+
+    ``choice`` is the organization's own word on the package; None is the proposed one.
+    """
 
     target: Target
     deployment: DeploymentObserved
     superseded_by: ProposalRef | None = None
     commit: OwnCommit | None = None
+    choice: LocalChoice | None = None
+    initialization: InitObserved | None = None
+
+    @property
+    def choice_problem(self) -> Verdict | None:
+        """What is wrong with the package this organization chose for itself."""
+        return None if self.choice is None else self.choice.problem
 
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """The next steps towards the definition, or why there are none."""
         deployment = decide_deployment(self.target, self.deployment)
-        aside = stands_aside(observed)
+        aside = self.choice_problem or stands_aside(
+            voting_observed(observed),
+            execution=observed.execution,
+            is_committed=is_committed(self.target, self.deployment),
+        )
         reports = self._reports(observed, deployment, aside)
         if self.superseded_by is not None and not deployment.committed.holds:
             verdict = no(Reason.SUPERSEDED, f"{self.superseded_by} was accepted later for the same sequence")
@@ -51,17 +72,39 @@ class ChaincodeWork:
                 reports=reports,
             )
         acts = aside is None and not observed.is_suspended
-        return Stage(
+        stage = Stage(
             {**conditions, **_deployment_conditions(deployment, aside)},
             _accepted_phase(deployment),
             deployment.actions if acts else (),
-            stalled=deployment.stalled,
+            stalled=deployment.stalled or self.choice_problem is not None,
             ready=self._judge_ready(observed, deployment, aside),
             waiting=not _is_past(deployment),
             follows=None if _is_past(deployment) else self.target.channel,
             reports=reports,
+            vote_problems=self._vote_problems(),
             requeue_seconds=deployment.requeue_seconds if acts else None,
         )
+        return stage if aside is not None else self._with_initialization(observed, stage)
+
+    def _vote_problems(self) -> Mapping[str, Verdict]:
+        if self.choice is None or self.choice.problem is None:
+            return {}
+        return {self.choice.vote: self.choice.problem}
+
+    def _with_initialization(self, observed: ProposalObserved, stage: Stage) -> Stage:
+        """What was committed is usable only once it is initialized, where its definition asks for that."""
+        content = None if observed.facts is None else observed.facts.proposal.content
+        if not isinstance(content, ChaincodeContent) or stage.stalled or not needs_look(self.target, self.deployment):
+            return stage
+        decided = decide_initialization(content, self.target, self.deployment, self.initialization)
+        stage = replace(stage, conditions={**stage.conditions, ConditionType.INITIALIZED: decided.verdict})
+        if stage.ready.holds and decided.concerns_us and not decided.verdict.holds:
+            stage = replace(stage, ready=no(decided.verdict.reason, decided.verdict.message))
+        if observed.is_suspended:
+            return stage
+        pauses = [seconds for seconds in (stage.requeue_seconds, decided.requeue_seconds) if seconds is not None]
+        actions = (*stage.actions, decided.action) if decided.action is not None else stage.actions
+        return replace(stage, actions=actions, requeue_seconds=min(pauses, default=None))
 
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None
@@ -74,6 +117,8 @@ class ChaincodeWork:
             deployment,
             self.deployment.peers,
             aside=aside,
+            package_id=self.target.package_id,
+            initialization=self.initialization,
             commit_transaction="" if self.commit is None else self.commit.transaction_id,
         )
 
@@ -83,6 +128,8 @@ class ChaincodeWork:
         committed = deployment.committed
         if _is_past(deployment) and not committed.holds:
             return committed
+        if aside is not None and aside.reason not in ASIDE_AND_DONE:
+            return aside
         if committed.holds and (aside is not None or committed.reason is Reason.SUPERSEDED):
             reason = Reason.READY if aside is not None else Reason.SUPERSEDED
             return yes(reason, aside.message if aside is not None else committed.message)
@@ -94,8 +141,7 @@ class ChaincodeWork:
         failing = next((verdict for verdict in chain if not verdict.holds), None)
         if failing is not None:
             return no(failing.reason, failing.message)
-        note = INIT_NOTE if self.target.definition.init_required else ""
-        return yes(Reason.READY, committed.message + note)
+        return yes(Reason.READY, committed.message)
 
 
 def _deployment_conditions(deployment: DeploymentDecision, aside: Verdict | None) -> Conditions:

@@ -13,10 +13,12 @@ from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.api.vote import LocalPackageType, Vote
+from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
+from opssc_operator.domain.choices import LocalChoice, choose
 from opssc_operator.domain.content import build_definition, build_package
 from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed
+from opssc_operator.domain.initialization import Initialize, holders, needs_look, reported_calls
 from opssc_operator.domain.installation import Install
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
@@ -78,16 +80,19 @@ class ChaincodeWorker:
         self, observed: ProposalObserved, facts: Facts, session: OrganizationSession, votes: Sequence[Vote]
     ) -> ProposalObserved:
         """Look at the deployment on the own peers, and for a proposal decided later."""
+        # What the Votes say of the package stands in the wishes.
+        del votes
         content = facts.proposal.content
         if not isinstance(content, ChaincodeContent):
             raise Bug(f"{observed.ref} is no chaincode proposal")
         view = await session.reader.current(content.channel)
         if view.rule is None:
             return replace(observed, verified=unknown(Reason.UNSUPPORTED_BY_THIS_VERSION, view.rule_problem))
+        choice = choose(observed.wishes, content)
         target = Target(
             channel=content.channel,
             definition=build_definition(content),
-            package_id=None if _without_package(votes) else content.package_id,
+            package_id=_package_id(choice),
             rank_seed=rank_seed(observed.ref),
             already_committed=own_report(facts, session.msp_id, Step.COMMITTED) is not None,
         )
@@ -101,30 +106,39 @@ class ChaincodeWorker:
             deployment=deployment,
             superseded_by=winner if winner != observed.ref else None,
             commit=self._commits.get((session.settings.namespace, observed.ref)),
+            choice=choice,
         )
+        if needs_look(target, deployment):
+            seen = await session.initializations.observe(
+                target.channel, target.definition, reported_calls(facts), holders(deployment)
+            )
+            work = replace(work, initialization=seen)
         return replace(observed, work=work)
 
     async def perform(self, action: WorkAction, observed: ProposalObserved, session: OrganizationSession) -> None:
-        """Install, approve or commit."""
-        work = observed.work
-        if not isinstance(work, ChaincodeWork) or not isinstance(action, Install | Approve | Commit):
+        """Install, approve, commit or initialize."""
+        work, namespace = observed.work, session.settings.namespace
+        if not isinstance(work, ChaincodeWork) or not isinstance(action, Install | Approve | Commit | Initialize):
             raise Bug(f"{observed.ref}: nothing was observed to act on")
-        package = package_of(observed) if isinstance(action, Install) else None
+        if isinstance(action, Initialize):
+            target = work.target
+            await session.initializations.call(target.channel, target.definition, action.init, action.peer)
+            logger.info("initialized", extra={"proposal": str(observed.ref), "namespace": namespace})
+            return
+        package = _package_of(work.choice) if isinstance(action, Install) else None
         done = await session.deployments.perform(action, work.target, package)
         if isinstance(action, Commit) and done.transaction_id:
-            namespace = session.settings.namespace
             self._commits[namespace, observed.ref] = OwnCommit(done.transaction_id, done.block_number)
             logger.info("committed", extra={"proposal": str(observed.ref), "namespace": namespace})
 
 
-def package_of(observed: ProposalObserved) -> bytes | None:
-    """The package to install for an accepted proposal."""
-    if observed.facts is None or not isinstance(observed.facts.proposal.content, ChaincodeContent):
+def _package_id(choice: LocalChoice) -> str | None:
+    """ID of the package this organization installs; None for none."""
+    if choice.content is None:
         return None
-    return build_package(observed.facts.proposal.content).data
+    return choice.content.package_id or build_package(choice.content).package_id
 
 
-def _without_package(votes: Sequence[Vote]) -> bool:
-    """Whether the organization's own vote asks to approve without a package."""
-    local = votes[0].spec.local if votes else None
-    return local is not None and local.package is not None and local.package.type is LocalPackageType.NONE
+def _package_of(choice: LocalChoice | None) -> bytes | None:
+    """The package to install: the proposed one, or the organization's own."""
+    return None if choice is None or choice.content is None else build_package(choice.content).data
