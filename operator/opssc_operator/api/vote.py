@@ -10,7 +10,7 @@ from opssc_chaincode.model.fields import Reason
 from opssc_operator.api.conditions import Condition
 from opssc_operator.api.fields import ApiModel, ContentHash
 from opssc_operator.api.metadata import ApiObject
-from opssc_operator.api.package import CcaasPackage, K8sPackage, Package, PackageType
+from opssc_operator.api.package import CcaasPackage, K8sPackage
 from opssc_operator.api.refs import ProposalReference
 from opssc_operator.api.servers import ServerSettings
 
@@ -39,13 +39,6 @@ class LocalPackage(ApiModel):
             if (getattr(self, name) is not None) != (self.type.value == name):
                 raise ValueError(f"local.package.{name} is set exactly when local.package.type is {name}")
         return self
-
-    @property
-    def own(self) -> Package | None:
-        """The organization's own package; None when it takes the proposed one or none."""
-        if self.type in {LocalPackageType.PROPOSED, LocalPackageType.NONE}:
-            return None
-        return Package(type=PackageType(self.type.value), ccaas=self.ccaas, k8s=self.k8s)
 
 
 class LocalChoices(ApiModel):
