@@ -31,7 +31,7 @@ REQUIRED = replace(TARGET, definition=DEFINED)
 DEPLOYED = replace(
     DONE,
     committed=Committed(DEFINED, dict.fromkeys(ORGANIZATIONS, True)),
-    approval=Approval(DEFINED, "basic:00"),
+    approval=Approval(DEFINED, "basic:" + "00" * 32),
 )
 NEEDED = InitObserved(initialized=False)
 DUE = replace(NEEDED, needed_seconds=TAKEOVER_SECONDS * len(ORGANIZATIONS))

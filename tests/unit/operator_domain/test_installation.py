@@ -17,7 +17,7 @@ from opssc_operator.domain.installation import (
     install_pause_seconds,
 )
 
-CHANNEL, PACKAGE_ID = "mychannel", "basic:00"
+CHANNEL, PACKAGE_ID = "mychannel", "basic:" + "00" * 32
 LACKING = PeerState("peer0", reachable=True, on_channel=True)
 HAVING = PeerState("peer1", reachable=True, on_channel=True, installed=True)
 BROKEN = replace(LACKING, problem="disk full", problem_reason=Reason.INSTALL_FAILED, attempts=3, wait_seconds=4.0)

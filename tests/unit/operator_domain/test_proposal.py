@@ -36,7 +36,7 @@ PROPOSAL = ledger.proposal(ledger.document(ledger.members(3)))
 REF = ProposalRef("Org1MSP", PROPOSAL.id)
 PLAN = Plan(b"{}", PROPOSAL.content, PROPOSAL.content_hash)
 DEFINITION = Definition(name="basic", version="1.0", sequence=1)
-TARGET = Target("mychannel", DEFINITION, "basic:00", rank_seed(REF))
+TARGET = Target("mychannel", DEFINITION, "basic:" + "00" * 32, rank_seed(REF))
 LOCAL = ManifestState("basic-1", Origin.LOCAL, NOW)
 OBSERVER = ManifestState("basic-1", Origin.OBSERVED, NOW)
 MIRROR = ManifestState("basic-1.org1msp", Origin.MIRRORED, NOW)
@@ -44,7 +44,7 @@ DONE = DeploymentObserved(
     own_msp_id="Org1MSP",
     peers=(PeerState("peer0", reachable=True, on_channel=True, installed=True),),
     committed=Committed(DEFINITION, {}),
-    approval=Approval(DEFINITION, "basic:00"),
+    approval=Approval(DEFINITION, "basic:" + "00" * 32),
     approvals={},
     mismatches={},
     rule=NOutOf(2, ledger.members(3)),

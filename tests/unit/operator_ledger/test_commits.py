@@ -32,7 +32,7 @@ DEFINITION = Definition(
     sequence=1,
     validation_parameter=channel_policy_parameter("/Channel/Application/Endorsement"),
 )
-TARGET = Target("mychannel", DEFINITION, "basic:00", b"seed")
+TARGET = Target("mychannel", DEFINITION, "basic:" + "00" * 32, b"seed")
 PROPOSAL = ledger.proposal()
 TRANSACTION = "ab" * 32
 

@@ -16,7 +16,7 @@ from opssc_operator.ledger.installs import Installs
 if TYPE_CHECKING:
     from fabric_admin.lifecycle import Lifecycle
 
-PACKAGE_ID = "basic:00"
+PACKAGE_ID = "basic:" + "00" * 32
 
 
 class Peer:

@@ -59,7 +59,7 @@ async def test_a_peer_that_is_silent_is_not_waited_for_again_and_tells_so_once(p
             await first.fetch_channels()
 
     # When
-    state = await first.observe(CHANNEL, "basic:00")
+    state = await first.observe(CHANNEL, "basic:" + "00" * 32)
 
     # Then
     assert not state.reachable
