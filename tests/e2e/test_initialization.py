@@ -48,7 +48,7 @@ async def test_init_is_called_once_by_one_organization_after_the_commit(scenario
     assert valid
 
     def names_the_call(body: Body | None) -> bool:
-        return (body or {})["status"].get("initialization") == {"by": caller, "txID": transaction}
+        return bool((body or {})["status"].get("initialization") == {"by": caller, "txID": transaction})
 
     for member in scenario.members:
         name = scenario.object_name(member)
