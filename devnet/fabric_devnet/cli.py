@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from fabric_admin.errors import FabricError
 from fabric_devnet.errors import DevnetError
@@ -91,11 +90,15 @@ def _cancel_on_signal() -> asyncio.Event:
 
 
 def _print_network(network: Network) -> None:
-    table = Table("node", "MSP", "address", "log", box=None, pad_edge=False)
-    for orderer in network.orderers:
-        table.add_row(orderer.name, orderer.node.msp_id, orderer.address, str(orderer.node.log_file))
-    for peer in network.peers:
-        table.add_row(peer.name, peer.msp_id, peer.address, str(peer.node.log_file))
-    _console.print(table)
+    rows = [("node", "MSP", "address", "log")]
+    rows += [(node.name, node.node.msp_id, node.address, str(node.node.log_file)) for node in network.orderers]
+    rows += [(node.name, node.msp_id, node.address, str(node.node.log_file)) for node in network.peers]
+    # No table of rich: on a narrow terminal it cuts paths, which are there to be copied.
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        _console.print(line.rstrip(), markup=False, highlight=False)
     names = ", ".join(channel.name for channel in network.spec.channels)
-    _console.print(f"channels: {names}; directory: {network.spec.directory}; Ctrl-C stops", highlight=False)
+    _console.print(
+        f"channels: {names}; directory: {network.spec.directory}; Ctrl-C stops", markup=False, highlight=False
+    )

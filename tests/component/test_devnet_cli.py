@@ -24,13 +24,13 @@ UNSET = {"PATH": "/usr/bin"}
 
 
 @asynccontextmanager
-async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def command(*arguments: str, columns: int = 80) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "fabric_devnet",
         *arguments,
-        env=UNSET,
+        env={**UNSET, "COLUMNS": str(columns)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -61,6 +61,17 @@ async def test_a_network_runs_until_it_is_interrupted_and_describes_itself(tmp_p
     assert rest.decode().strip().endswith("stopped")
 
 
+async def test_paths_are_whole_on_a_narrow_terminal(tmp_path: Path) -> None:
+    directory = tmp_path / "net"
+    async with command("up", "--orgs", "1", "--channel", "c", "--dir", str(directory), columns=40) as network:
+        printed = await said(network, "Ctrl-C stops")
+        described = json.loads((directory / "network.json").read_text(encoding="utf-8"))
+
+    logs = [described["orderers"][0]["log"], described["organizations"][0]["peers"][0]["log"]]
+    ends = [line.split()[-1] for line in printed if line.strip()]
+    assert [log for log in logs if log not in ends] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -81,12 +92,15 @@ async def test_what_cannot_be_done_is_said_in_one_line(
     assert lines[0].startswith(f"fabric-devnet: {message}")
 
 
-async def said(process: asyncio.subprocess.Process, words: str) -> None:
+async def said(process: asyncio.subprocess.Process, words: str) -> list[str]:
+    """Read the command's lines up to the one with these words, and return them."""
     assert process.stdout is not None
+    lines: list[str] = []
     async with asyncio.timeout(UP_SECONDS):
         async for line in process.stdout:
-            if words in line.decode():
-                return
+            lines.append(line.decode())
+            if words in lines[-1]:
+                return lines
     pytest.fail(f"the command ended without saying {words!r}")
 
 
