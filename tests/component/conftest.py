@@ -1,4 +1,4 @@
-"""An embedded network shared by the component tests of its peers."""
+"""Embedded networks and orderers for the component tests."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from component.orderersite import Site, join, running_orderer
 from component.rawdeployment import RawDeployment
 from conformance.consortium import Consortium
 
@@ -16,6 +17,7 @@ from fabric_devnet.spec import ChannelSpec, NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 _numbers = itertools.count(1)
 
@@ -35,3 +37,17 @@ async def raw(embedded: Consortium) -> AsyncIterator[RawDeployment]:
     """A chaincode of its own, deployed by everybody, that does what the test tells it to."""
     async with RawDeployment.start(embedded, f"raw{next(_numbers)}") as deployment:
         yield deployment
+
+
+@pytest_asyncio.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """One orderer that has joined nothing."""
+    async with running_orderer(tmp_path) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def joined(site: Site) -> Site:
+    """One orderer that has joined its channel."""
+    await join(site)
+    return site
