@@ -20,6 +20,13 @@ from opssc_operator.domain.work_action import WorkAction
 
 TAKEOVER_SECONDS: Final = 5.0
 """How long each next organization waits for the ones ranked before it (contract.md, section 5)."""
+MANIFEST_NAMES: Final = {
+    "endorsement_plugin": "endorsementPlugin",
+    "init_required": "initRequired",
+    "validation_parameter": "endorsementPolicy",
+    "validation_plugin": "validationPlugin",
+}
+"""What people call the fields of a definition whose name is another one there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +163,12 @@ def _same_sequence(target: Target, committed: Committed) -> DeploymentDecision:
     if not differing:
         message = f"sequence {target.definition.sequence} is committed on channel {target.channel}"
         return _settled(yes(Reason.COMMITTED, message))
+    words = ", ".join(MANIFEST_NAMES.get(name, name) for name in differing)
     return _settled(
         no(
             Reason.SEQUENCE_CONFLICT,
             f"sequence {target.definition.sequence} of {target.definition.name} was committed with other "
-            f"{', '.join(differing)}; propose again without a sequence, or with the next one",
+            f"{words}; propose again without a sequence, or with the next one",
         ),
         stalled=True,
     )
@@ -182,6 +190,20 @@ def _passed(target: Target, current: int) -> DeploymentDecision:
 def has_passed(target: Target, observed: DeploymentObserved) -> bool:
     """Whether the own peer shows a later sequence than the target's, which hides what was committed at its own."""
     return observed.committed is not None and observed.committed.definition.sequence > target.definition.sequence
+
+
+def approval_mismatches(wanted: Definition, approval: Definition) -> tuple[str, ...]:
+    """Parts in which an approval differs, named and cut as Fabric does (3.x: core/chaincode/lifecycle, scc.go).
+
+    Peers before 3.0 do not say them, and only the own organization's approval can be read: for it they are computed.
+    """
+    parts = {
+        "Collections": ("collections",),
+        "EndorsementInfo": ("endorsement_plugin", "init_required", "version"),
+        "ValidationInfo": ("validation_parameter", "validation_plugin"),
+    }
+    differing = set(differing_fields(wanted, approval))
+    return tuple(part for part, names in parts.items() if differing.intersection(names))
 
 
 def is_committed(target: Target, observed: DeploymentObserved) -> bool:

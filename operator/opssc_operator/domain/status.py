@@ -21,6 +21,7 @@ from opssc_operator.domain.kinds.port import ProposalKind
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.verdict import Verdict
+from opssc_operator.domain.votesource import source_of
 
 PENDING_VOTES: Final = frozenset({Reason.AWAITING_PROPOSAL, Reason.PROGRESSING, Reason.SUSPENDED, Reason.PENDING})
 
@@ -48,20 +49,27 @@ def proposal_status(
         fields |= {
             "content_hash": facts.proposal.content_hash,
             "deadline": facts.proposal.deadline,
-            "votes": _votes(facts),
+            "votes": _votes(facts, observed),
             "tally": _tally(tally),
             **kind.status_fields(observed, standing),
         }
     return kind.status_type(**fields)
 
 
-def _votes(facts: Facts) -> tuple[VoteRecord, ...]:
+def _votes(facts: Facts, observed: ProposalObserved) -> tuple[VoteRecord, ...]:
     return tuple(
         VoteRecord(
             msp_id=vote.msp_id,
             decision=Decision(vote.decision),
             time=vote.time,
             reason=status_text(vote.reason) if vote.reason else None,
+            source=source_of(
+                vote,
+                creator=observed.ref.creator,
+                own_msp_id=observed.own_msp_id,
+                wishes=observed.wishes,
+                organization=observed.rules.organization,
+            ),
         )
         for vote in sorted(facts.votes, key=lambda vote: vote.msp_id)
     )

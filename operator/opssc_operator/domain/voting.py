@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent, Facts, KubernetesPackage
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
 from opssc_operator.api.vote import Decision, LocalPackage
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
-
-AUTOMATIC_REASON: Final = "agreed by rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +35,8 @@ class VotingRules:
 
     mode: VotingMode
     rules: tuple[VotingRule, ...] = ()
+    organization: str = ""
+    """Name of the FabricOrganization they stand in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +163,12 @@ def _decide_automatic(observed: VotingObserved) -> CastVote | None:
         and own_vote(facts, observed.own_msp_id) is None
         and observed.verified.holds
     )
-    if allowed and any(matches(rule, proposal.creator.msp_id, proposal.content) for rule in observed.rules.rules):
-        return CastVote(Decision.AGREE, AUTOMATIC_REASON, proposal.content_hash)
+    if not allowed:
+        return None
+    for number, rule in enumerate(observed.rules.rules, start=1):
+        if matches(rule, proposal.creator.msp_id, proposal.content):
+            # What tells people which rule it was is read back in votesource.
+            return CastVote(Decision.AGREE, f"agreed by rule {number}", proposal.content_hash)
     return None
 
 

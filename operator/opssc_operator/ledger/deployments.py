@@ -23,6 +23,7 @@ from opssc_operator.domain.deployment import (
     DeploymentAction,
     DeploymentObserved,
     Target,
+    approval_mismatches,
 )
 from opssc_operator.domain.installation import Install
 from opssc_operator.ledger.commits import committed_by
@@ -109,7 +110,8 @@ class Deployments:
         approvals: Mapping[str, bool] = {}
         mismatches: Mapping[str, Sequence[str]] = {}
         if readiness is not None and _is_next(target, committed):
-            approvals, mismatches = readiness.approvals, readiness.mismatches
+            approvals = readiness.approvals
+            mismatches = readiness.mismatches or self._own_mismatches(target, approval)
         elif committed is not None and committed.definition.sequence == target.definition.sequence:
             approvals = committed.approvals
         return DeploymentObserved(
@@ -124,6 +126,11 @@ class Deployments:
             ready_seconds=self._possible_for(target, rule, approvals),
             failed_commits=self._failed_commits[_slot(target)],
         )
+
+    def _own_mismatches(self, target: Target, approval: Approval | None) -> Mapping[str, Sequence[str]]:
+        """In what the own approval differs, for peers that do not say so themselves."""
+        parts = () if approval is None else approval_mismatches(target.definition, approval.definition)
+        return {self._own_msp_id: parts} if parts else {}
 
     def _remember(self, target: Target, committed: Committed | None) -> None:
         """Note whether readiness has nothing more to say: the sequence, or a later one, is committed."""

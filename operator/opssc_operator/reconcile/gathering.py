@@ -53,7 +53,9 @@ class Gatherer:
             own_msp_id=session.msp_id,
             execution=organization.spec.execution,
             suspended=organization.spec.suspend,
-            rules=VotingRules(organization.spec.voting.mode, organization.spec.voting.rules),
+            rules=VotingRules(
+                organization.spec.voting.mode, organization.spec.voting.rules, organization.metadata.name
+            ),
             manifest=_state(objects.manifest, session.msp_id, facts),
             mirror=_state(objects.mirror, session.msp_id, None),
             mirror_wanted=self._mirror_wanted(organization, ref, facts, tally, objects),

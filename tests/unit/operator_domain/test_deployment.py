@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from opssc_operator.domain.deployment import (
     Committed,
     DeploymentObserved,
     Target,
+    approval_mismatches,
     decide_deployment,
     differing_fields,
 )
@@ -138,6 +140,29 @@ def test_an_install_that_failed_is_waited_for_without_an_event() -> None:
 
     # Then
     assert [decision.requeue_seconds for decision in (before, ready, after)] == [1.5, 1.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        pytest.param({}, (), id="equal"),
+        pytest.param({"version": "2.0"}, ("EndorsementInfo",), id="version"),
+        pytest.param({"init_required": True}, ("EndorsementInfo",), id="init"),
+        pytest.param({"endorsement_plugin": "other"}, ("EndorsementInfo",), id="endorsement-plugin"),
+        pytest.param({"validation_plugin": "other"}, ("ValidationInfo",), id="validation-plugin"),
+        pytest.param({"validation_parameter": b"other"}, ("ValidationInfo",), id="endorsement-policy"),
+        pytest.param({"collections": b"other"}, ("Collections",), id="collections"),
+        pytest.param(
+            {"version": "2.0", "collections": b"other", "validation_plugin": "other"},
+            ("Collections", "EndorsementInfo", "ValidationInfo"),
+            id="all",
+        ),
+    ],
+)
+def test_the_parts_in_which_an_approval_differs_are_those_that_fabric_names(
+    changes: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    assert approval_mismatches(DEFINITION, replace(DEFINITION, **changes)) == parts
 
 
 def test_an_organization_may_approve_without_a_package() -> None:
