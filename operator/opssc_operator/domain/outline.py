@@ -34,6 +34,7 @@ class Outline:
     skew: timedelta
     undecided: bool
     said: int
+    package_id: str | None = None
 
     def open_at(self, now: datetime) -> bool:
         """Whether votes still matter at ``now``."""
@@ -49,6 +50,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
     return Outline(
         ref=ProposalRef(proposal.creator.msp_id, proposal.id),
         slot=slot_of(proposal.content),
+        package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
         accepted=tally.accepted,
         ended=ended(tally),
         awaits_own_vote=own_msp_id in proposal.snapshot.members

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from opssc_operator.api.group import API_VERSION
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.errors import TransientError
+from opssc_operator.kube.objects import ObjectClient
 from opssc_operator.kube.refusal import Request
-from opssc_operator.kube.resources import EVENTS, SECRETS, resource_of
+from opssc_operator.kube.resources import EVENTS, FIELD_MANAGER, SECRETS, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from opssc_operator.api.group import Kind
     from opssc_operator.kube.transport import Transport
 
-FIELD_MANAGER: Final = "opssc-operator"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LONGEST_NOTE: Final = 1024
 
@@ -107,6 +107,11 @@ class KubeClient:
     async def close(self) -> None:
         """Closes all connections."""
         await self._transport.close()
+
+    @property
+    def objects(self) -> ObjectClient:
+        """Access to objects of other kinds than ours."""
+        return ObjectClient(self._transport)
 
     async def get_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """The decoded data of a Secret; None when there is no such Secret.

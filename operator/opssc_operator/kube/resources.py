@@ -35,6 +35,9 @@ class Resource:
         return "/".join(parts)
 
 
+FIELD_MANAGER: Final = "opssc-operator"
+"""Whose fields are whose: this operator's name in server-side apply."""
+
 SECRETS: Final = Resource("/api/v1", "secrets")
 EVENTS: Final = Resource("/apis/events.k8s.io/v1", "events")
 

@@ -15,6 +15,7 @@ class KeyKind(StrEnum):
     ORGANIZATION = "organization"
     PROPOSAL = "proposal"
     REPORT = "report"
+    SERVER = "server"
     SWEEP = "sweep"
     CHANNEL = "channel"
 
@@ -24,7 +25,8 @@ class Key:
     """One unit of work: no two reconciles of one key ever overlap.
 
     `name` is the object's name for an organization, and "creator/id" (``Org1MSP/basic-2``) for a proposal and its
-    report, whichever of manifest, mirror, votes and ledger facts exist. For a channel it is the channel's name.
+    report, whichever of manifest, mirror, votes and ledger facts exist. For a channel it is the channel's name, for a
+    chaincode server the ID of its package.
     """
 
     kind: KeyKind
@@ -48,6 +50,11 @@ def sweep_key(namespace: str) -> Key:
 def proposal_key(namespace: str, ref: str) -> Key:
     """The key of the proposal `ref` ("creator/id")."""
     return Key(KeyKind.PROPOSAL, namespace, ref)
+
+
+def server_key(namespace: str, package_id: str) -> Key:
+    """The key of the chaincode server of one package."""
+    return Key(KeyKind.SERVER, namespace, package_id)
 
 
 def report_key(namespace: str, ref: str) -> Key:

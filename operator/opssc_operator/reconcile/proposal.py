@@ -12,6 +12,7 @@ from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.actions import Close, CreateMirror, LedgerAction, Propose
+from opssc_operator.domain.claims import claim_of
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.outline import slot_of
 from opssc_operator.domain.proposal import decide_proposal
@@ -30,6 +31,7 @@ from opssc_operator.reconcile.mirrors import perform_object_actions, release_orp
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
 from opssc_operator.reconcile.runner import Result
+from opssc_operator.reconcile.serverbook import ServerBook
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
 from opssc_operator.reconcile.telling import Teller
@@ -67,6 +69,7 @@ class ProposalReconciler:
     reports: ReportBook
     gatherer: Gatherer
     workers: Workers
+    servers: ServerBook
     _failures: dict[Key, OperatorError] = field(default_factory=dict)
     """What the last try failed with: told until one succeeds, so that trying again is no news."""
     _accepted: set[Key] = field(default_factory=set)
@@ -113,6 +116,8 @@ class ProposalReconciler:
             return True
         self._follow(run.key, decision, session)
         self._note_reports(run.key, observed, decision)
+        if observed.tally is not None and observed.tally.accepted:
+            self.servers.note(run.key, claim_of(observed), organization)
         run.requeue_seconds = decision.requeue_seconds
         # What acts is started first: telling costs time of its own, and nobody waits for it.
         if run.failure is None and not actions and not self._still_partial(run.key, decision):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
+
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.reconcile.channel import ChannelReconciler
 from opssc_operator.reconcile.gathering import Gatherer
@@ -12,6 +15,11 @@ from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook, ReportReconciler
 from opssc_operator.reconcile.runner import Reconcilers
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servers import ServerReconciler
+from opssc_operator.reconcile.serversecrets import ServerSecrets
+from opssc_operator.reconcile.servershelf import Shelves
+from opssc_operator.reconcile.serverwatch import ServerWatches
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
 from opssc_operator.reconcile.telling import Teller
@@ -23,16 +31,33 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     del settings  # Everything an organization needs is in its FabricOrganization.
     sessions = Sessions(store, queue)
     book = ReportBook()
-    workers = build_workers()
-    proposals = ProposalReconciler(
-        kube, store, Teller(kube, store), sessions, queue, book, Gatherer(store, workers), workers
-    )
+    shelves = Shelves()
+    servers = ServerBook(queue, store, shelves)
+    watches = ServerWatches(kube.objects, shelves, servers, queue)
+    workers = build_workers(servers)
+    gatherer = Gatherer(store, workers)
+    proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, gatherer, workers, servers)
+
+    async def close() -> None:
+        await asyncio.gather(sessions.close(), watches.close())
+
     return Reconcilers(
         by_kind={
             KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),
             KeyKind.PROPOSAL: proposals,
             KeyKind.REPORT: ReportReconciler(sessions, book),
+            KeyKind.SERVER: ServerReconciler(
+                store,
+                sessions,
+                queue,
+                kube.objects,
+                ServerSecrets(kube),
+                shelves,
+                servers,
+                watches,
+                clock=lambda: datetime.now(UTC),
+            ),
             KeyKind.CHANNEL: ChannelReconciler(kube, store, sessions),
         },
-        close=sessions.close,
+        close=close,
     )

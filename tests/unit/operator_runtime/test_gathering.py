@@ -19,6 +19,9 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, Gatherer
 from opssc_operator.reconcile.kinds.workers import build_workers
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -63,7 +66,8 @@ async def gather(manifests: Manifests, facts: Facts | None) -> Any:
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     session = cast("OrganizationSession", Session(facts))
-    return await Gatherer(store, build_workers()).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()))
+    return await Gatherer(store, workers).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
 async def test_a_proposal_pins_the_configuration_in_force_when_it_is_proposed(manifests: Manifests) -> None:
@@ -112,7 +116,9 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # When
     session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
-    observed = await Gatherer(store, build_workers()).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
+    observed = await Gatherer(store, build_workers(ServerBook(WorkQueue(), store, Shelves()))).gather(
+        organization, session, ProposalRef("Org2MSP", proposal.id)
+    )
 
     # Then
     assert observed.mirror_wanted is wanted

@@ -17,6 +17,8 @@ from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.proposal import ProposalReconciler, finish_all
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -75,8 +77,10 @@ class Teller:
 def build(session: Ledger, manifests: Manifests) -> tuple[ProposalReconciler, Teller]:
     store, teller = ObjectStore(), Teller()
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
-    queue, book, workers = WorkQueue(), ReportBook(), build_workers()
-    parts: tuple[Any, ...] = (None, store, teller, Sessions(session), queue, book, Gatherer(), workers)
+    queue, book = WorkQueue(), ReportBook()
+    servers = ServerBook(queue, store, Shelves())
+    workers = build_workers(servers)
+    parts: tuple[Any, ...] = (None, store, teller, Sessions(session), queue, book, Gatherer(), workers, servers)
     return ProposalReconciler(*cast("Any", parts)), teller
 
 

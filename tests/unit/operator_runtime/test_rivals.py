@@ -20,6 +20,8 @@ from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -121,7 +123,9 @@ async def test_acceptance_wakes_every_other_proposal_for_the_same_sequence_once(
     await session.view.load()
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     sessions = SimpleNamespace(ready=lambda _: session, watch_channel=lambda *_: None)
-    parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), build_workers())
+    servers = ServerBook(queue, store, Shelves())
+    workers = build_workers(servers)
+    parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), workers, servers)
     reconciler = ProposalReconciler(*cast("Any", parts))
 
     # When

@@ -60,15 +60,20 @@ class Cluster:
         await self.kubectl("apply", "--server-side", "--force-conflicts", *names)
         await self.kubectl("wait", "--for=condition=Established", f"--timeout={ESTABLISHED_TIMEOUT}", *names)
 
-    async def create_operator_credentials(self, namespace: str, name: str, rules: list[dict[str, Any]] | Path) -> Path:
+    async def create_operator_credentials(
+        self, namespace: str, name: str, rules: list[dict[str, Any]] | Path, *more: Path
+    ) -> Path:
         """Create a service account bound to a Role in `namespace`; return the path of its kubeconfig.
 
-        `rules` are those of a Role, or the YAML file that holds one. The namespace is created when absent.
+        `rules` are those of a Role, or the YAML file that holds one; `more` files add theirs. The namespace is created
+        when absent.
 
         Raises:
             ClusterError: when the file holds no Role, or the API server refuses.
         """
-        wanted = rules if isinstance(rules, list) else credentials.read_rules(rules)
+        wanted = list(rules) if isinstance(rules, list) else credentials.read_rules(rules)
+        for path in more:
+            wanted.extend(credentials.read_rules(path))
         await self.create_namespace(namespace)
         await self.kubectl(
             "apply", "--server-side", "-f", "-", stdin=credentials.build_manifests(namespace, name, wanted)

@@ -34,6 +34,8 @@ CONTRACT_MODULE: Final = "opssc_chaincode"
 ASSET_MODULE: Final = "opssc_tools.asset"
 OPERATOR_MODULE: Final = "opssc_operator"
 OPERATOR_ACCOUNT: Final = "opssc-operator"
+ROLES: Final = ("operator.yaml", "chaincode-servers.yaml")
+"""Files of config/rbac whose rules an operator is granted."""
 GOVERNANCE_SECONDS: Final = 120.0
 _ResultT = TypeVar("_ResultT")
 
@@ -215,7 +217,7 @@ async def _join(spec: EnvironmentSpec, organization: Organization, cluster: Clus
     """Prepare one organization: its namespace, its operator's credential, connections to its peers."""
     namespace = spec.namespace(organization.name)
     kubeconfig = await cluster.create_operator_credentials(
-        namespace, OPERATOR_ACCOUNT, PROJECT_ROOT / "config" / "rbac" / "operator.yaml"
+        namespace, OPERATOR_ACCOUNT, *(PROJECT_ROOT / "config" / "rbac" / name for name in ROLES)
     )
     logs = spec.directory / "logs"
     options = ("--metrics-host", "127.0.0.1", "--metrics-port", "0", "--log-level", spec.log_level)

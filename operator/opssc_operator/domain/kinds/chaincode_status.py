@@ -14,6 +14,7 @@ from opssc_operator.api.chaincode_proposal import (
     InitRecord,
     OrganizationProgress,
     PeerProgress,
+    Runtime,
     StepState,
 )
 from opssc_operator.api.chaincode_proposal import PeerState as PeerStateName
@@ -36,6 +37,7 @@ def chaincode_status(observed: ProposalObserved, standing: Mapping[str, JsonValu
         "package_id": _package_id(content, work),
         "organizations": _organizations(tally, facts, {} if work is None else work.deployment.mismatches),
         "peers": () if work is None else _peers(work),
+        "runtime": None if work is None else _runtime(work),
         "commit": _commit(observed.own_msp_id, facts, work, standing),
         "initialization": None if work is None else _initialization(work.initialization),
     }
@@ -75,6 +77,11 @@ def _organizations(
 def _peers(work: ChaincodeWork) -> tuple[PeerProgress, ...]:
     package_id = work.target.package_id
     return tuple(_peer(peer, package_id) for peer in sorted(work.deployment.peers, key=lambda peer: peer.name))
+
+
+def _runtime(work: ChaincodeWork) -> Runtime | None:
+    deployment = work.server.deployment if work.server is not None else None
+    return None if deployment is None else Runtime(ready=deployment.ready, desired=deployment.desired)
 
 
 def _peer(peer: PeerState, package_id: str | None) -> PeerProgress:

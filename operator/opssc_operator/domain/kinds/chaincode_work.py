@@ -21,6 +21,7 @@ from opssc_operator.domain.initialization import InitObserved, decide_initializa
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
+from opssc_operator.domain.servers import ServerLook, judge_runtime
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
 
@@ -38,6 +39,7 @@ class ChaincodeWork:
     """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later.
 
     ``choice`` is the organization's own word on the package; None is the proposed one.
+    ``server`` is None when the peers' own builder runs the package.
     """
 
     target: Target
@@ -46,6 +48,7 @@ class ChaincodeWork:
     commit: OwnCommit | None = None
     choice: LocalChoice | None = None
     initialization: InitObserved | None = None
+    server: ServerLook | None = None
 
     @property
     def choice_problem(self) -> Verdict | None:
@@ -55,11 +58,7 @@ class ChaincodeWork:
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """The next steps towards the definition, or why there are none."""
         deployment = decide_deployment(self.target, self.deployment)
-        aside = self.choice_problem or stands_aside(
-            voting_observed(observed),
-            execution=observed.execution,
-            is_committed=is_committed(self.target, self.deployment),
-        )
+        aside = self.aside(observed)
         reports = self._reports(observed, deployment, aside)
         if self.superseded_by is not None and not deployment.committed.holds:
             verdict = no(Reason.SUPERSEDED, f"{self.superseded_by} was accepted later for the same sequence")
@@ -73,7 +72,7 @@ class ChaincodeWork:
             )
         acts = aside is None and not observed.is_suspended
         stage = Stage(
-            {**conditions, **_deployment_conditions(deployment, aside)},
+            {**conditions, **_deployment_conditions(deployment, aside), **self._runtime_condition(deployment)},
             _accepted_phase(deployment),
             deployment.actions if acts else (),
             stalled=deployment.stalled or self.choice_problem is not None,
@@ -85,6 +84,14 @@ class ChaincodeWork:
             requeue_seconds=deployment.requeue_seconds if acts else None,
         )
         return stage if aside is not None else self._with_initialization(observed, stage)
+
+    def aside(self, observed: ProposalObserved) -> Verdict | None:
+        """Why this organization leaves its own nodes alone although the proposal was accepted."""
+        return self.choice_problem or stands_aside(
+            voting_observed(observed),
+            execution=observed.execution,
+            is_committed=is_committed(self.target, self.deployment),
+        )
 
     def _vote_problems(self) -> Mapping[str, Verdict]:
         if self.choice is None or self.choice.problem is None:
@@ -105,6 +112,12 @@ class ChaincodeWork:
         pauses = [seconds for seconds in (stage.requeue_seconds, decided.requeue_seconds) if seconds is not None]
         actions = (*stage.actions, decided.action) if decided.action is not None else stage.actions
         return replace(stage, actions=actions, requeue_seconds=min(pauses, default=None))
+
+    def _runtime_condition(self, deployment: DeploymentDecision) -> Conditions:
+        """What the chaincode server of the package does, while the definition is not replaced."""
+        if self.server is None or _is_past(deployment):
+            return {}
+        return {ConditionType.RUNTIME_READY: judge_runtime(self.server)}
 
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None
@@ -138,6 +151,8 @@ class ChaincodeWork:
         chain: tuple[Verdict, ...] = (deployment.installed, deployment.approved, deployment.commit_ready, committed)
         if aside is not None:
             chain = (deployment.commit_ready, committed)
+        elif self.server is not None and self.server.asked:
+            chain = (*chain, judge_runtime(self.server))
         failing = next((verdict for verdict in chain if not verdict.holds), None)
         if failing is not None:
             return no(failing.reason, failing.message)

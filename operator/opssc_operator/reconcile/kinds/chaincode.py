@@ -31,6 +31,7 @@ from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, was_committed
+from opssc_operator.reconcile.serverbook import ServerBook
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ STALENESS_SECONDS: Final = 5.0
 class ChaincodeWorker:
     """Works on chaincode proposals; remembers the commits this process made."""
 
+    servers: ServerBook
     kind: ClassVar = ChaincodeKind()
     _commits: dict[tuple[str, ProposalRef], OwnCommit] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ class ChaincodeWorker:
             superseded_by=winner if winner != observed.ref else None,
             commit=self._commits.get((session.settings.namespace, observed.ref)),
             choice=choice,
+            server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )
         if needs_look(target, deployment):
             seen = await session.initializations.observe(

@@ -1,0 +1,180 @@
+"""Reconciles the chaincode server of one package: decide from all claims on it, then make or remove its objects.
+
+An object is only ever written or deleted when it carries the operator's own labels for this very package.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.domain.servers import AskPeers, Keep, Remove, Run, ServerDecision, decide_server, image_refusal
+from opssc_operator.domain.serverset import (
+    Owner,
+    ServerPlan,
+    build_deployment,
+    build_network_policy,
+    build_service,
+    build_service_account,
+    is_own,
+    package_of,
+    servers_namespace,
+)
+from opssc_operator.errors import AccessDenied, TerminalError
+from opssc_operator.kube.objects import DEPLOYMENTS, NETWORK_POLICIES, SERVICE_ACCOUNTS, SERVICES, ObjectClient
+from opssc_operator.kube.resources import Resource
+from opssc_operator.ledger.references import is_referenced
+from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.keys import Key, proposal_key
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.runner import Result
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.serversecrets import ServerSecrets
+from opssc_operator.reconcile.servershelf import Shelf, Shelves
+from opssc_operator.reconcile.serverwatch import ServerWatches
+from opssc_operator.reconcile.sessions import Sessions
+from opssc_operator.reconcile.store import ObjectStore
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_SECONDS: Final = 10.0
+"""How soon to look again whether a peer still uses a package, which no event tells."""
+REFUSED_SECONDS: Final = 60.0
+"""How soon to try again what somebody has to make possible: a Role, a quota, a name that is taken."""
+IN_THE_WAY: Final = "ObjectInTheWay"
+REMOVAL_ORDER: Final = (SERVICES, NETWORK_POLICIES, SERVICE_ACCOUNTS, DEPLOYMENTS)
+"""The Deployment goes last: while it is there, an interrupted removal is found again."""
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReconciler:
+    """Works on servers, one key per package."""
+
+    store: ObjectStore
+    sessions: Sessions
+    queue: WorkQueue
+    objects: ObjectClient
+    secrets: ServerSecrets
+    shelves: Shelves
+    book: ServerBook
+    watches: ServerWatches
+    clock: Callable[[], datetime]
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring the server of one package to what all claims on it say."""
+        organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
+        if organization is None or session is None:
+            return Result(LOOK_AGAIN_SECONDS if organization is not None else None)
+        try:
+            place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
+            await self.watches.ensure(key.namespace, place)
+            if self._ask_unknown(key, session) or organization.spec.suspend:
+                return Result()
+            decision, again = await self._decide(key, session)
+            match decision:
+                case Run():
+                    again = await self._run(key, organization, decision)
+                case Remove():
+                    await self._remove(key, organization)
+        except AccessDenied as exc:
+            # Only who asked for a server is told; the watches try again, and wake this when they may look.
+            self.book.set_problem(key.namespace, key.name, exc.message)
+            return Result(REFUSED_SECONDS)
+        except TerminalError as exc:
+            self.book.set_problem(key.namespace, key.name, exc.message)
+            return Result(REFUSED_SECONDS)
+        return Result(again)
+
+    def _ask_unknown(self, key: Key, session: OrganizationSession) -> bool:
+        """Ask for the claims of proposals nobody has looked at since the start; returns whether there are any."""
+        unknown = [
+            outline.ref
+            for outline in session.view.outlines()
+            if outline.package_id == key.name
+            and outline.accepted
+            and not self.book.noted(key.namespace, str(outline.ref))
+        ]
+        for ref in unknown:
+            self.queue.add(proposal_key(key.namespace, str(ref)))
+        return bool(unknown)
+
+    async def _decide(self, key: Key, session: OrganizationSession) -> tuple[ServerDecision, float | None]:
+        claims = self.book.claims(key.namespace, key.name)
+        decision = decide_server(claims)
+        if not isinstance(decision, AskPeers):
+            return decision, None
+        if not self.shelves.of(key.namespace).of_package(key.name):
+            return Keep(), None
+        referenced = await is_referenced(session.peers, key.name)
+        return decide_server(claims, referenced=referenced), LOOK_AGAIN_SECONDS if referenced else None
+
+    async def _run(self, key: Key, organization: FabricOrganization, wanted: Run) -> float | None:
+        refusal = image_refusal(wanted.served.image_name, trusted_registries(organization))
+        if refusal:
+            raise TerminalError("ImageNotTrusted", refusal)
+        metadata = organization.metadata
+        owner = Owner(metadata.namespace, metadata.name, metadata.uid)
+        plan = ServerPlan(wanted.served, wanted.settings, organization.spec.chaincode_servers, owner)
+        shelf = self.shelves.of(key.namespace)
+        again = None
+        await self._apply(shelf, plan, SERVICES, build_service(plan))
+        if wanted.served.tls:
+            held = await self.secrets.ensure(plan, self.clock())
+            again, plan = held.renew_seconds, replace(plan, certificate=held.fingerprint)
+        await self._apply(shelf, plan, SERVICE_ACCOUNTS, build_service_account(plan))
+        await self._apply(shelf, plan, NETWORK_POLICIES, build_network_policy(plan))
+        await self._apply(shelf, plan, DEPLOYMENTS, build_deployment(plan))
+        self.book.set_problem(key.namespace, key.name, "")
+        return again
+
+    async def _apply(self, shelf: Shelf, plan: ServerPlan, resource: Resource, manifest: Manifest) -> None:
+        if shelf.stands(resource, manifest):
+            return
+        name = str(manifest["metadata"]["name"])
+        # What the watch has not told of may be there: younger than its latest event, or somebody else's.
+        known = shelf.get(resource, name) or await self.objects.get(resource, plan.namespace, name)
+        if known is not None:
+            check_own(resource, known, plan)
+        uid = None if known is None else str(known["metadata"]["uid"])
+        answer = await self.objects.apply(resource, manifest, uid)
+        shelf.applied(resource, manifest, answer)
+        logger.info("applied", extra={"resource": resource.plural, "object": name, "namespace": plan.namespace})
+
+    async def _remove(self, key: Key, organization: FabricOrganization) -> None:
+        shelf = self.shelves.of(key.namespace)
+        standing = shelf.of_package(key.name)
+        if standing:
+            place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
+            await self.secrets.remove(key.namespace, place, key.name)
+        for resource, body in sorted(standing, key=lambda item: REMOVAL_ORDER.index(item[0])):
+            metadata = body["metadata"]
+            if is_own(body, key.namespace):
+                await self.objects.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+                logger.info("removed", extra={"resource": resource.plural, "object": metadata["name"]})
+        self.book.set_problem(key.namespace, key.name, "")
+
+
+def check_own(resource: Resource, known: Manifest, plan: ServerPlan) -> None:
+    """Refuse to touch an object made by others or for another package; raises TerminalError."""
+    name = known["metadata"]["name"]
+    where = f"{resource.plural} {plan.namespace}/{name}"
+    if not is_own(known, plan.owner.namespace):
+        raise TerminalError(IN_THE_WAY, f"{where} was made by somebody else and is in the way; rename or delete it")
+    other = package_of(known)
+    if other != plan.served.package_id:
+        raise TerminalError(
+            IN_THE_WAY,
+            f"{where} still serves package {other} of the same label; it is taken over once that is replaced",
+        )
+
+
+def trusted_registries(organization: FabricOrganization) -> tuple[str, ...] | None:
+    """The registries images may come from; None while the organization's trust does not limit them."""
+    del organization
+    return None
