@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from opssc_tools.bench.commands.backlog import backlog
 from opssc_tools.bench.commands.deploy import deploy
 from opssc_tools.bench.commands.scale import scale
 from opssc_tools.bench.commands.throughput import throughput
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(deploy)
 app.command()(throughput)
 app.command()(scale)
+app.command()(backlog)
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from opssc_tools.bench.atonce import AtOnceFigures
+
 UNAVOIDABLE_BLOCKS: Final = 4
 """Propose, votes, approvals, commit: each needs what the block before it says."""
 
@@ -71,6 +73,9 @@ class Figures:
     proposals: tuple[ProposalFigures, ...]
     operators: tuple[OperatorFigures, ...]
     idle_seconds: float
+    at_once: AtOnceFigures | None = None
+    script: tuple[float, ...] = ()
+    """Seconds of a script of the `peer` program that does the same; empty without one."""
 
     @property
     def latency(self) -> float:
@@ -145,7 +150,15 @@ class Figures:
             "idleSeconds": self.idle_seconds,
             "proposals": [asdict(proposal) for proposal in self.proposals],
             "blockLatencies": list(self.latencies),
+            "atOnceSeconds": list(self.at_once.seconds) if self.at_once else [],
+            "peerScriptSeconds": list(self.script),
         }
+
+
+def straight_line(all_figures: Sequence[Figures]) -> list[float]:
+    """What accepted-to-Ready would be if it grew as the number of organizations does, from the smallest measured."""
+    first = min(all_figures, key=lambda figures: figures.organizations)
+    return [first.accepted_to_ready / first.organizations * figures.organizations for figures in all_figures]
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -15,8 +15,10 @@ from opssc_chaincode.tally import derive
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
+from opssc_tools.bench.atonce import measure_at_once
 from opssc_tools.bench.chain import COMMIT, follow
 from opssc_tools.bench.figures import Figures, OperatorFigures, Phases, ProposalFigures
+from opssc_tools.bench.peerscript import PeerScript
 from opssc_tools.bench.shown import ACCEPTED, READY, note
 from opssc_tools.demo.progress import object_name
 from opssc_tools.environment import manifests
@@ -27,6 +29,7 @@ from opssc_tools.errors import ConditionTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fabric_devnet.official.home import FabricHome
     from opssc_tools.bench.chain import BlockLog
     from opssc_tools.environment import Consortium
     from opssc_tools.environment.objects import Body
@@ -45,6 +48,9 @@ class Plan:
 
     runs: int
     idle_seconds: float
+    at_once: int = 0
+    home: FabricHome | None = None
+    """The release whose `peer` does the same by a script, to compare; None without one."""
 
 
 async def measure(consortium: Consortium, plan: Plan, announce: Callable[[str], None]) -> Figures:
@@ -66,6 +72,11 @@ async def measure(consortium: Consortium, plan: Plan, announce: Callable[[str], 
             proposals.append(await _propose(consortium, logs, f"bench-{number}"))
             phases = proposals[-1].phases
             announce(f"proposal {number} of {plan.runs}: {phases.accepted_to_ready:.2f} s from accepted to Ready")
+    script = await _run_script(consortium, plan, announce)
+    at_once = None
+    if plan.at_once:
+        at_once = await measure_at_once(consortium, plan.at_once)
+        announce(f"{plan.at_once} proposals at once: {at_once.last:.2f} s until the last is Ready everywhere")
     operators = await _idle(consortium, plan.idle_seconds)
     spec = consortium.spec
     return Figures(
@@ -77,7 +88,22 @@ async def measure(consortium: Consortium, plan: Plan, announce: Callable[[str], 
         proposals=tuple(proposals),
         operators=operators,
         idle_seconds=plan.idle_seconds,
+        at_once=at_once,
+        script=script,
     )
+
+
+async def _run_script(consortium: Consortium, plan: Plan, announce: Callable[[str], None]) -> tuple[float, ...]:
+    """Deploy as often by a script of the `peer` program, on the same network."""
+    if plan.home is None:
+        return ()
+    script = PeerScript(plan.home, consortium.network, consortium.spec.directory / "script")
+    found: list[float] = []
+    for number in range(1, plan.runs + 1):
+        name = f"script-{number}"
+        found.append(await script.deploy(_package(name), name))
+        announce(f"script {number} of {plan.runs}: {found[-1]:.2f} s from the first command to the end of the last")
+    return tuple(found)
 
 
 async def _vote_automatically(consortium: Consortium, number: int) -> None:

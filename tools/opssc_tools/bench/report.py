@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 from rich.table import Table
 
-from opssc_tools.bench.figures import Phases, quantile
+from opssc_tools.bench.figures import Phases, quantile, straight_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +37,17 @@ def _rows(all_figures: Sequence[Figures]) -> list[tuple[str, list[str]]]:
     rows += [
         ("accepted by the API server to Ready", [_seconds(f.accepted_to_ready) for f in all_figures]),
         ("  times four blocks", [f"{f.ratio:.2f}" for f in all_figures]),
+        ("  straight line from the smallest", [_seconds(value) for value in straight_line(all_figures)]),
         ("start of kubectl to Ready", [_seconds(f.applied_to_ready) for f in all_figures]),
         ("fact to status p50", [_seconds(quantile(f.lags(), 0.5)) for f in all_figures]),
         ("fact to status p99", [_seconds(quantile(f.lags(), 0.99)) for f in all_figures]),
     ]
     kinds = dict.fromkeys(kind for figures in all_figures for kind in figures.lag_kinds)
     rows += [(f"  {kind} p50", [_seconds(quantile(f.lags(kind), 0.5)) for f in all_figures]) for kind in kinds]
+    rows += [
+        ("several at once, the last Ready", [_at_once(f) for f in all_figures]),
+        ("the same by a script of `peer`", [_script(f) for f in all_figures]),
+    ]
     rows += [
         (
             "operator CPU per proposal, each",
@@ -57,6 +63,15 @@ def _rows(all_figures: Sequence[Figures]) -> list[tuple[str, list[str]]]:
         ("API servers", [str(f.api_servers) for f in all_figures]),
     ]
     return rows
+
+
+def _at_once(figures: Figures) -> str:
+    found = figures.at_once
+    return f"{len(found.seconds)}: {_seconds(found.last)}" if found else "not measured"
+
+
+def _script(figures: Figures) -> str:
+    return _seconds(statistics.median(figures.script)) if figures.script else "no FABRIC_HOME"
 
 
 def _seconds(value: float) -> str:

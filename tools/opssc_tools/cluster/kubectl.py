@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING
 from opssc_tools.errors import ClusterError, KubectlError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 TIMEOUT_SECONDS = 60.0
 
 
-async def run(command: tuple[str, ...], *, stdin: str | None = None, timeout_seconds: float) -> tuple[int, str, str]:
-    """Run a program to its end; return its exit code and both outputs.
+async def run(
+    command: tuple[str, ...],
+    *,
+    stdin: str | None = None,
+    timeout_seconds: float,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[int, str, str]:
+    """Run a program to its end, in our environment or the one given; return its exit code and both outputs.
 
     Raises:
         ClusterError: when it has not ended in time (it is killed then).
     """
     process = await asyncio.create_subprocess_exec(
         *command,
+        env=environment,
         stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

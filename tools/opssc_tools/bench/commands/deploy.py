@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 
+from fabric_devnet.official.home import VARIABLE, FabricHome
 from fabric_devnet.spec import BackendName
 from opssc_tools.bench.commands.counts import parse_counts
 from opssc_tools.bench.measure import Plan, measure
@@ -30,12 +32,16 @@ def deploy(  # noqa: PLR0917 - typer reads options from parameters; nobody calls
     runs: Annotated[int, typer.Option(min=1, max=50, help="counted proposals for each number")] = 5,
     api_servers: Annotated[int, typer.Option(help="1: a namespace for each organization; 0: as many as sensible")] = 0,
     idle_seconds: Annotated[float, typer.Option(min=0, max=300, help="how long idleness is watched")] = 30.0,
+    at_once: Annotated[int, typer.Option(min=0, max=100, help="how many proposals at once; 0: none")] = 10,
     batch_timeout: Annotated[str, typer.Option(help="of the orderer")] = "200ms",
     resync_period: Annotated[str, typer.Option(help="of the operators, as in production")] = "5m",
     directory: Annotated[Path, typer.Option(help="where everything is written")] = Path(".bench"),
     json_file: Annotated[Path | None, typer.Option("--json", help="also write every figure to this file")] = None,
 ) -> None:
-    """Measure the main job, from kubectl apply to Ready everywhere, on this machine alone."""
+    """Measure the main job, from kubectl apply to Ready everywhere, on this machine alone.
+
+    With FABRIC_HOME set, a script of its `peer` program does the same on the same network, to compare.
+    """
     screen = Screen()
     counts = parse_counts(organizations, smallest=2)  # one organization has nobody to ask
 
@@ -52,7 +58,8 @@ def deploy(  # noqa: PLR0917 - typer reads options from parameters; nobody calls
             )
             for count in counts
         ]
-        return [await _measure(spec, Plan(runs, idle_seconds), screen) for spec in specs]
+        plan = Plan(runs, idle_seconds, at_once, FabricHome.find() if os.environ.get(VARIABLE) else None)
+        return [await _measure(spec, plan, screen) for spec in specs]
 
     figures = run(measure_all(), screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
     Console().print(build_table(figures))
