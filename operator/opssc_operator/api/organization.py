@@ -4,16 +4,18 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from opssc_chaincode.model.fields import ChaincodeName, ChaincodeVersion, ChannelName, MspID
 from opssc_operator.api.conditions import Condition
 from opssc_operator.api.definition import EndorsementPolicy, Sequence
 from opssc_operator.api.durations import Duration
-from opssc_operator.api.fields import Address, ApiModel, ObjectName, SecretKey, ServerName, StatusText, Time
+from opssc_operator.api.fields import Address, ApiModel, SecretKey, ServerName, StatusText, Time
 from opssc_operator.api.metadata import ApiObject
-from opssc_operator.api.package import Package
+from opssc_operator.api.package import ImagePackage
+from opssc_operator.api.secretrefs import SecretRef, TlsAuthority
 from opssc_operator.api.servers import ChaincodeServers
+from opssc_operator.api.trust import ImagePrefix, Trust
 
 
 class VotingMode(StrEnum):
@@ -42,19 +44,6 @@ class PeerSource(StrEnum):
     EXPLICIT = "Explicit"
 
 
-class SecretRef(ApiModel):
-    """A Secret of the same namespace."""
-
-    name: ObjectName
-
-
-class SecretKeyRef(ApiModel):
-    """One key of a Secret of the same namespace."""
-
-    name: ObjectName
-    key: SecretKey
-
-
 class IdentitySource(ApiModel):
     """Where a certificate and its key are read at use.
 
@@ -78,19 +67,6 @@ class Identities(ApiModel):
 
     admin: IdentitySource
     client: IdentitySource | None = None
-
-
-class TlsAuthority(ApiModel):
-    """Certificates a TLS server is verified against: PEM text or a key of a Secret, exactly one of them."""
-
-    pem: Annotated[str, StringConstraints(min_length=1, max_length=16384)] | None = None
-    secret_ref: SecretKeyRef | None = None
-
-    @model_validator(mode="after")
-    def _one_member(self) -> Self:
-        if (self.pem is None) == (self.secret_ref is None):
-            raise ValueError("set exactly one of tlsCA.pem and tlsCA.secretRef")
-        return self
 
 
 class Peer(ApiModel):
@@ -121,7 +97,7 @@ class Bootstrap(ApiModel):
 
     version: ChaincodeVersion
     sequence: Sequence
-    package: Package
+    package: ImagePackage
     endorsement_policy: EndorsementPolicy | None = None
 
 
@@ -131,12 +107,6 @@ class Governance(ApiModel):
     channel: ChannelName
     chaincode: ChaincodeName = "opssc"
     bootstrap: Bootstrap | None = None
-
-
-ImagePrefix = Annotated[
-    str, StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9/])?$")
-]
-"""Beginning of an image name; a closing slash keeps it from matching longer names of the same part."""
 
 
 class VotingRule(ApiModel):
@@ -174,6 +144,7 @@ class FabricOrganizationSpec(ApiModel):
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
     chaincode_servers: ChaincodeServers = ChaincodeServers()
+    trust: Trust = Trust()
     mirror: Mirror = Mirror()
     suspend: bool = False
     resync_period: Duration = timedelta(minutes=5)

@@ -1,12 +1,21 @@
-"""Chaincode packages as a manifest describes them; the same union in proposals and in the contract's bootstrap."""
+"""Chaincode packages as a manifest describes them: every source in proposals, images alone in the bootstrap."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, StringConstraints, model_validator
 
-from opssc_chaincode.model.fields import Duration, ImageDigest, ImageName, PackageLabel
+from opssc_chaincode.model.fields import (
+    CommitID,
+    Duration,
+    HttpsUrl,
+    ImageDigest,
+    ImageName,
+    PackageLabel,
+    RelativePath,
+    Sha256,
+)
 from opssc_chaincode.model.package import Address, IndexPath, IndexText, RootCertificate
 from opssc_operator.api.fields import ApiModel
 
@@ -16,11 +25,21 @@ Indexes = Annotated[Mapping[IndexPath, IndexText], Field(max_length=64)]
 """CouchDB index files: path below META-INF/statedb/couchdb to JSON text."""
 
 
-class PackageType(StrEnum):
-    """Member of the package union that is set."""
+class ImagePackageType(StrEnum):
+    """Member of the union of packages that name an image."""
 
     CCAAS = "ccaas"
     K8S = "k8s"
+
+
+class PackageType(StrEnum):
+    """Member of the package union that is set; `unchanged` has no member."""
+
+    CCAAS = "ccaas"
+    K8S = "k8s"
+    ARCHIVE = "archive"
+    GIT = "git"
+    UNCHANGED = "unchanged"
 
 
 class Image(ApiModel):
@@ -63,25 +82,55 @@ class K8sPackage(ApiModel):
     indexes: Indexes | None = None
 
 
-class Package(ApiModel):
-    """Exactly one package: `type` names the member that is set."""
+class ArchivePackage(ApiModel):
+    """A package somebody built: every organization downloads it and checks its hash."""
 
-    type: PackageType
+    label: PackageLabel
+    sha256: Annotated[Sha256, Field(max_length=64)]
+    urls: Annotated[tuple[HttpsUrl, ...], Field(min_length=1, max_length=8)]
+
+
+class GitPackage(ApiModel):
+    """Source code that every organization packages for itself from one commit."""
+
+    label: PackageLabel
+    repository: HttpsUrl
+    commit: Annotated[CommitID, Field(max_length=64)]
+    path: RelativePath | None = None
+    language: Literal["golang", "java", "node"]
+
+
+class ImagePackage(ApiModel):
+    """Exactly one package that names an image: `type` names the member that is set."""
+
+    type: ImagePackageType
     ccaas: CcaasPackage | None = None
     k8s: K8sPackage | None = None
 
     @model_validator(mode="after")
     def _one_member(self) -> Self:
-        if (self.ccaas is not None) != (self.type is PackageType.CCAAS):
-            raise ValueError("package.ccaas is set exactly when package.type is ccaas")
-        if (self.k8s is not None) != (self.type is PackageType.K8S):
-            raise ValueError("package.k8s is set exactly when package.type is k8s")
-        return self
+        return _checked(self, self.type, tuple(ImagePackageType))
 
-    @property
-    def member(self) -> CcaasPackage | K8sPackage:
-        """The member that `type` names."""
-        member = self.ccaas or self.k8s
-        if member is None:
-            raise AssertionError("a package without a member passed validation")
-        return member
+
+class Package(ApiModel):
+    """Exactly one package: `type` names the member that is set; an unchanged one has none."""
+
+    type: PackageType
+    ccaas: CcaasPackage | None = None
+    k8s: K8sPackage | None = None
+    archive: ArchivePackage | None = None
+    git: GitPackage | None = None
+
+    @model_validator(mode="after")
+    def _one_member(self) -> Self:
+        return _checked(self, self.type, (PackageType.CCAAS, PackageType.K8S, PackageType.ARCHIVE, PackageType.GIT))
+
+
+_UnionT = TypeVar("_UnionT", bound=ApiModel)
+
+
+def _checked(package: _UnionT, named: StrEnum, members: Sequence[StrEnum]) -> _UnionT:
+    for member in members:
+        if (getattr(package, member) is not None) != (named == member):
+            raise ValueError(f"package.{member} is set exactly when package.type is {member}")
+    return package

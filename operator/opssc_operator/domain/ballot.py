@@ -20,7 +20,15 @@ from opssc_operator.domain.verdict import no, unknown
 from opssc_operator.domain.voting import VotingDecision, own_vote
 
 TERMINAL_PLAN_REASONS: Final = frozenset(
-    {Reason.INVALID_SPEC, Reason.SEQUENCE_CONFLICT, Reason.NOT_A_MEMBER, Reason.UNSUPPORTED_BY_THIS_VERSION}
+    {
+        Reason.INVALID_SPEC,
+        Reason.NOT_A_MEMBER,
+        Reason.PACKAGE_ID_MISMATCH,
+        Reason.PACKAGE_INVALID,
+        Reason.SEQUENCE_CONFLICT,
+        Reason.UNSUPPORTED_BY_THIS_VERSION,
+        Reason.UNTRUSTED_SOURCE,
+    }
 )
 """Why a manifest cannot be proposed until somebody changes it or the channel (which is noticed by itself)."""
 

@@ -17,6 +17,7 @@ from opssc_operator.domain.content import (
     ContentError,
     build_definition,
     build_package,
+    package_fields,
 )
 from opssc_operator.domain.deployment import Target
 
@@ -24,15 +25,13 @@ from opssc_operator.domain.deployment import Target
 def bootstrap_content(governance: Governance, bootstrap: Bootstrap) -> ChaincodeContent:
     """The bootstrap as the content of a proposal that nobody needs to vote on; raises ContentError."""
     manifest = bootstrap.to_manifest()
-    package = dict(manifest["package"])
-    package.pop("type")
     fields: dict[str, Any] = {
         "channel": governance.channel,
         "name": governance.chaincode,
         "version": bootstrap.version,
         "sequence": bootstrap.sequence,
         "endorsementPolicy": manifest.get("endorsementPolicy", DEFAULT_POLICY),
-        "package": package,
+        "package": package_fields(manifest["package"]),
         "definitionHash": NO_HASH,
     }
     try:
@@ -43,7 +42,7 @@ def bootstrap_content(governance: Governance, bootstrap: Bootstrap) -> Chaincode
 
 def build_bootstrap_package(governance: Governance, bootstrap: Bootstrap) -> BuiltPackage:
     """The contract's package; raises ContentError."""
-    return build_package(bootstrap_content(governance, bootstrap))
+    return build_package(bootstrap_content(governance, bootstrap).package)
 
 
 def bootstrap_target(governance: Governance, bootstrap: Bootstrap, package_id: str) -> Target:

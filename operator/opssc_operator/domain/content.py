@@ -22,11 +22,15 @@ from fabric_admin.definition import (
 from fabric_admin.errors import InvalidInput
 from fabric_admin.package import build_ccaas, build_k8s, package_id
 from opssc_chaincode.model import (
+    ArchivePackage,
     CcaasPackage,
     ChaincodeContent,
     Collection,
     EndorsementPolicy,
+    GitPackage,
     KubernetesPackage,
+    Package,
+    UnchangedPackage,
     definition_hash,
 )
 from opssc_chaincode.model.document import describe
@@ -66,22 +70,47 @@ class ContentError(ValueError):
 def stated_fields(spec: ChaincodeProposalSpec) -> dict[str, Any]:
     """The content fields a manifest sets, as the contract's JSON."""
     manifest = spec.to_manifest()
-    package = dict(manifest["package"])
-    package.pop("type")
-    stated: dict[str, Any] = {"channel": manifest["channel"], **manifest["chaincode"], "package": package}
+    stated: dict[str, Any] = {
+        "channel": manifest["channel"],
+        **manifest["chaincode"],
+        "package": package_fields(manifest["package"]),
+    }
     for name in ("endorsementPolicy", "collections"):
         if manifest.get(name) is not None:
             stated[name] = manifest[name]
     return stated
 
 
-def build_content(spec: ChaincodeProposalSpec, sequence: int) -> ChaincodeContent:
-    """The complete content a manifest proposes at ``sequence``; raises ContentError."""
+def package_fields(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The package of a manifest as the contract's JSON: the member alone."""
+    kind = manifest["type"]
+    return {kind: manifest.get(kind, {})}
+
+
+def stated_package(spec: ChaincodeProposalSpec) -> Package:
+    """The package of a manifest as the contract knows it; raises ContentError."""
+    try:
+        return Package.model_validate_json(json.dumps(package_fields(spec.package.to_manifest())))
+    except ValidationError as exc:
+        raise ContentError(f"package: {describe(exc)}") from exc
+
+
+def build_content(spec: ChaincodeProposalSpec, sequence: int, fetched: BuiltPackage | None = None) -> ChaincodeContent:
+    """The complete content a manifest proposes at ``sequence``; raises ContentError.
+
+    ``fetched`` is the package of a source that has to be fetched; others are built here, if there is anything to build.
+    """
     fields = {"endorsementPolicy": DEFAULT_POLICY, **stated_fields(spec), "sequence": sequence}
     bare = _validated({**fields, "definitionHash": NO_HASH})
-    built = build_package(bare)
+    built = fetched
+    if fetched is None and not isinstance(bare.package.source, UnchangedPackage):
+        built = build_package(bare.package)
     return _validated(
-        {**fields, "definitionHash": hash_definition(build_definition(bare)), "packageID": built.package_id}
+        {
+            **fields,
+            "definitionHash": hash_definition(build_definition(bare)),
+            "packageID": None if built is None else built.package_id,
+        }
     )
 
 
@@ -160,15 +189,15 @@ def hash_definition(definition: Definition) -> str:
     )
 
 
-def is_buildable(content: ChaincodeContent) -> bool:
-    """Whether this version builds, and its API can show, the package source of a content."""
-    return isinstance(content.package.source, CcaasPackage | KubernetesPackage)
+def is_fetched(package: Package) -> bool:
+    """Whether a package has to be downloaded or built from a repository before anything can be said about it."""
+    return isinstance(package.source, ArchivePackage | GitPackage)
 
 
-def build_package(content: ChaincodeContent) -> BuiltPackage:
-    """The package of a content, byte for byte the same in every organization; raises ContentError."""
+def build_package(package: Package) -> BuiltPackage:
+    """The package of an image, byte for byte the same in every organization; raises ContentError."""
     try:
-        match content.package.source:
+        match package.source:
             case CcaasPackage() as source:
                 data = build_ccaas(
                     source.label,
@@ -181,7 +210,7 @@ def build_package(content: ChaincodeContent) -> BuiltPackage:
             case KubernetesPackage() as source:
                 data = build_k8s(source.label, source.image.name, source.image.digest, indexes=_indexes(source.indexes))
             case _:
-                raise ContentError("package: this version carries out the sources ccaas and k8s only")
+                raise ContentError("package: it is not built from an image")
         return BuiltPackage(data, package_id(source.label, data))
     except InvalidInput as exc:
         raise ContentError(f"package: {exc}") from exc
@@ -204,7 +233,7 @@ def to_spec(content: ChaincodeContent) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "channel": content.channel,
         "chaincode": {name: known[name] for name in chaincode_names if name in known},
-        "package": {"type": package_type, **known["package"]},
+        "package": {"type": package_type, **(known["package"] if content.package.label else {})},
         "endorsementPolicy": known["endorsementPolicy"],
     }
     if content.collections:

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from fabric_admin.definition import Definition
-from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, Content, Kind, ProposalDocument, Snapshot
+from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, Content, Kind, ProposalDocument, Rule, Snapshot
 from opssc_chaincode.model.document import describe
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
+from opssc_operator.api.package import PackageType
 from opssc_operator.api.proposal import ProposalSpec
 from opssc_operator.domain.channel import ChannelView
-from opssc_operator.domain.content import ContentError, build_content, invalid
+from opssc_operator.domain.content import BuiltPackage, ContentError, build_content, invalid
 from opssc_operator.domain.verdict import Verdict, no
 
 
@@ -29,7 +30,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanningObserved:
-    """What planning needs: the target channel and the committed definition, both from the own peer."""
+    """What planning needs: the target channel and the committed definition, both from the own peer.
+
+    ``fetched`` is the package of a source that has to be fetched, or why there is none (yet).
+    """
 
     own_msp_id: str
     proposal_id: str
@@ -37,6 +41,7 @@ class PlanningObserved:
     channel: ChannelView
     committed: Definition | None
     now: datetime
+    fetched: BuiltPackage | Verdict | None = None
 
 
 def plan_proposal(observed: PlanningObserved) -> Plan | Verdict:
@@ -51,8 +56,15 @@ def plan_proposal(observed: PlanningObserved) -> Plan | Verdict:
     sequence = resolve_sequence(spec, observed.committed)
     if isinstance(sequence, Verdict):
         return sequence
+    if isinstance(observed.fetched, Verdict):
+        return observed.fetched
+    return _draft(observed, rule, sequence, observed.fetched)
+
+
+def _draft(observed: PlanningObserved, rule: Rule, sequence: int, fetched: BuiltPackage | None) -> Plan | Verdict:
+    channel, spec = observed.channel, observed.spec
     try:
-        content = build_content(spec, sequence)
+        content = build_content(spec, sequence, fetched)
         document = ProposalDocument(
             schema_version=SCHEMA,
             id=observed.proposal_id,
@@ -81,6 +93,9 @@ def resolve_sequence(spec: ChaincodeProposalSpec, committed: Definition | None) 
     """The next sequence of the channel, which is the only one Fabric accepts."""
     name, channel = spec.chaincode.name, spec.channel
     current = 0 if committed is None else committed.sequence
+    if committed is None and spec.package.type is PackageType.UNCHANGED:
+        message = f"{name} was never deployed on channel {channel}, so there is no package to keep"
+        return no(Reason.INVALID_SPEC, f"package.type unchanged: {message}; give the first package")
     wanted = spec.chaincode.sequence
     if wanted in (None, current + 1):
         return current + 1

@@ -8,10 +8,25 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Proposal, Rule, Snapshot
+from opssc_chaincode.model import (
+    DEFAULT_CHARTER,
+    ArchivePackage,
+    ChaincodeContent,
+    GitPackage,
+    Proposal,
+    Rule,
+    Snapshot,
+    UnchangedPackage,
+)
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.domain.content import ContentError, build_definition, build_package, hash_definition
+from opssc_operator.domain.content import (
+    BuiltPackage,
+    ContentError,
+    build_definition,
+    build_package,
+    hash_definition,
+)
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 
@@ -66,17 +81,47 @@ def _verify_snapshot(kind: Ruled, snapshot: Snapshot, pinned: ChannelView) -> Ve
 
 
 def judge_chaincode(content: ChaincodeContent) -> Verdict:
-    """Whether package and definition are what is computed here."""
+    """Whether package and definition are what is computed here.
+
+    A package that has to be fetched is judged by ``judge_fetched``, which is asked last because it costs most.
+    """
     try:
-        built = build_package(content)
+        wrong = _package_verdict(content)
         computed = hash_definition(build_definition(content))
     except ContentError as exc:
         return no(Reason.INVALID_SPEC, str(exc))
-    if built.package_id != content.package_id:
-        return no(Reason.PACKAGE_ID_MISMATCH, f"the package built here is {built.package_id}; disagree")
+    if wrong is not None:
+        return wrong
     if computed != content.definition_hash:
         return no(Reason.DEFINITION_MISMATCH, "the definition hash does not belong to the definition; disagree")
     return yes(Reason.VERIFIED, "members, rule, package and definition are what the own peer shows")
+
+
+def _package_verdict(content: ChaincodeContent) -> Verdict | None:
+    """What is wrong with the package ID as far as it can be told without fetching anything; raises ContentError."""
+    match content.package.source:
+        case UnchangedPackage():
+            if content.package_id is None and content.sequence > 1:
+                return None
+            return no(Reason.INVALID_SPEC, "a package that stays has no ID in the proposal, and a sequence before it")
+        case GitPackage():
+            if content.package_id is not None:
+                return None
+            return no(Reason.INVALID_SPEC, "the proposal does not say which package ID the commit gives; disagree")
+        case ArchivePackage() as source:
+            package_id = f"{source.label}:{source.sha256}"
+        case _:
+            package_id = build_package(content.package).package_id
+    return None if content.package_id == package_id else _mismatch(package_id)
+
+
+def judge_fetched(content: ChaincodeContent, fetched: BuiltPackage) -> Verdict | None:
+    """What is wrong with a package that was fetched for a proposal."""
+    return None if fetched.package_id == content.package_id else _mismatch(fetched.package_id)
+
+
+def _mismatch(package_id: str) -> Verdict:
+    return no(Reason.PACKAGE_ID_MISMATCH, f"the package built here is {package_id}; disagree")
 
 
 def is_stale(kind: Ruled, snapshot: Snapshot, current: ChannelView) -> bool:

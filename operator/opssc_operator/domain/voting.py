@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent, Facts, KubernetesPackage
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
+from opssc_operator.api.trust import Trust
 from opssc_operator.api.vote import Decision, LocalPackage
+from opssc_operator.domain.trust import continues, judge_source
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
+
+NOBODY: Final = Trust()
+"""Trusts no source at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class VotingRules:
     rules: tuple[VotingRule, ...] = ()
     organization: str = ""
     """Name of the FabricOrganization they stand in."""
+    trust: Trust = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +169,7 @@ def _decide_automatic(observed: VotingObserved) -> CastVote | None:
         and observed.open_for_votes
         and own_vote(facts, observed.own_msp_id) is None
         and observed.verified.holds
+        and judge_source(observed.rules.trust, proposal.content.package) is None
     )
     if not allowed:
         return None
@@ -175,20 +183,15 @@ def _decide_automatic(observed: VotingObserved) -> CastVote | None:
 def matches(rule: VotingRule, creator: str, content: ChaincodeContent) -> bool:
     """Whether a voting rule agrees to this content: every list that is not empty must match."""
     source = content.package.source
-    image = source.image.name if isinstance(source, CcaasPackage | KubernetesPackage) else None
+    image = source.image.name if isinstance(source, CcaasPackage | KubernetesPackage) else ""
     return all(
         (
             _among(creator, rule.creators),
             _among(content.channel, rule.channels),
             _among(content.name, rule.chaincodes),
-            not rule.image_prefixes or any(image_has_prefix(image, prefix) for prefix in rule.image_prefixes),
+            not rule.image_prefixes or any(continues(image, prefix) for prefix in rule.image_prefixes),
         )
     )
-
-
-def image_has_prefix(image: str | None, prefix: str) -> bool:
-    """Whether an image name equals a prefix or continues it at a path boundary (never in the middle of a name)."""
-    return image is not None and (image == prefix or image.startswith(prefix.rstrip("/") + "/"))
 
 
 def _among(value: str, allowed: Sequence[str]) -> bool:

@@ -30,6 +30,9 @@ MIRROR_LIMIT: Final = 50
 """Open proposals of one creator that are mirrored at most."""
 ENDED: Final = frozenset({Phase.COMMITTED, Phase.SUPERSEDED, Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED})
 
+REVOCABLE: Final = frozenset({Reason.PACKAGE_ID_MISMATCH, Reason.PACKAGE_INVALID, Reason.UNTRUSTED_SOURCE})
+"""Refusals that the organization, or whoever serves a package, may take back."""
+
 
 @dataclass(slots=True)
 class Gatherer:
@@ -54,7 +57,10 @@ class Gatherer:
             execution=organization.spec.execution,
             suspended=organization.spec.suspend,
             rules=VotingRules(
-                organization.spec.voting.mode, organization.spec.voting.rules, organization.metadata.name
+                organization.spec.voting.mode,
+                organization.spec.voting.rules,
+                organization.metadata.name,
+                organization.spec.trust,
             ),
             manifest=_state(objects.manifest, session.msp_id, facts),
             mirror=_state(objects.mirror, session.msp_id, None),
@@ -111,7 +117,7 @@ class Gatherer:
                 # Anybody can propose for a channel that does not exist: it is shown, and not asked for at every turn.
                 return unknown(Reason.CHANNEL_NOT_FOUND, exc.message)
             known = await worker.verify(facts.proposal, pinned, session)
-            if known.status != "Unknown":
+            if known.status != "Unknown" and known.reason not in REVOCABLE:
                 self._verified[key] = known
         return known
 

@@ -13,7 +13,8 @@ from cryptography.x509 import load_pem_x509_certificates
 from fabric_admin.errors import IdentityError
 from fabric_admin.identity import SigningIdentity
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.organization import FabricOrganization, IdentitySource, IdentityStatus, TlsAuthority
+from opssc_operator.api.organization import FabricOrganization, IdentitySource, IdentityStatus
+from opssc_operator.api.secretrefs import TlsAuthority
 from opssc_operator.errors import TerminalError
 from opssc_operator.kube.client import KubeClient
 

@@ -28,6 +28,7 @@ from opssc_operator.reconcile.keys import Key, proposal_key, report_key
 from opssc_operator.reconcile.kinds.port import KindWorker
 from opssc_operator.reconcile.kinds.workers import Workers
 from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
+from opssc_operator.reconcile.packages import download_failure
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
 from opssc_operator.reconcile.runner import Result
@@ -122,7 +123,7 @@ class ProposalReconciler:
         # What acts is started first: telling costs time of its own, and nobody waits for it.
         if run.failure is None and not actions and not self._still_partial(run.key, decision):
             self._failures.pop(run.key, None)
-        failure = self._failures.get(run.key)
+        failure = self._failures.get(run.key) or download_failure(observed)
         await finish_all(
             self._perform(run, observed, actions, session),
             self.teller.tell(run.key.namespace, observed, decision, failure),
@@ -139,7 +140,7 @@ class ProposalReconciler:
         """Make the mirror and tell on it what is known; returns whether it is there."""
         if not await perform_object_actions(self.kube, self.store, organization, observed, decision):
             return False
-        failure = self._failures.get(run.key)
+        failure = self._failures.get(run.key) or download_failure(observed)
         await self.teller.tell(run.key.namespace, observed, decision, failure)
         return True
 

@@ -11,6 +11,7 @@ from opssc_operator.reconcile.gathering import Gatherer
 from opssc_operator.reconcile.keys import KeyKind
 from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.organization import OrganizationReconciler
+from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook, ReportReconciler
@@ -34,7 +35,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     shelves = Shelves()
     servers = ServerBook(queue, store, shelves)
     watches = ServerWatches(kube.objects, shelves, servers, queue)
-    workers = build_workers(servers)
+    workers = build_workers(servers, Packages(store))
     gatherer = Gatherer(store, workers)
     proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, gatherer, workers, servers)
 

@@ -20,6 +20,13 @@ VOTE = "vote-content-hash.yaml"
 CCAAS = "spec.package.ccaas"
 PEER = "spec.peers.explicit.0"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+ARCHIVE, GIT = "chaincodeproposal-archive.yaml", "chaincodeproposal-git.yaml"
+TRUST = "fabricorganization-trust.yaml"
+URL = "must be an https URL with a path and without a query"
+COMMIT = "must be a whole commit ID of 40 or 64 hex digits, not a branch or a tag"
+FOLDER = "must be a folder in the repository, for example chaincode/asset"
+HOST = "must be a host in lower case, with a port unless it is 443"
+REPOSITORY = "must be an https URL whose host is in lower case, for example https://git.example.com/consortium/"
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMIIB\n-----END EC PRIVATE KEY-----\n"
 ORDERER_MANIFEST = {"address": "orderer0:7050", "tlsCA": {"pem": PEM}}
 PEER_MANIFEST = {"name": "peer0", "address": "peer0:7051", "tlsCA": {"pem": PEM}}
@@ -109,7 +116,28 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
      "set package.ccaas when package.type is ccaas, and only then"),
     ("a union with another member", K8S, {"spec.package.type": "ccaas"},
      "set package.k8s when package.type is k8s, and only then"),
-    ("a package type of a later version", K8S, {"spec.package.type": "git"}, 'supported values: "ccaas", "k8s"'),
+    ("a package type nobody knows", K8S, {"spec.package.type": "ftp"},
+     'supported values: "ccaas", "k8s", "archive", "git", "unchanged"'),
+    ("a bootstrap from a repository", ORGANIZATION, {"spec.governance.bootstrap.package.type": "git"},
+     'supported values: "ccaas", "k8s"'),
+    ("an archive without its member", K8S, {"spec.package": {"type": "archive"}},
+     "set package.archive when package.type is archive, and only then"),
+    ("a repository without its member", K8S, {"spec.package": {"type": "git"}},
+     "set package.git when package.type is git, and only then"),
+    ("a trusted registry of another scheme", TRUST, {"spec.trust.imageRegistries.0": "-x"},
+     "must be the beginning of an image name, for example ghcr.io/consortium/"),
+    ("what stays, with an image", K8S, {"spec.package.type": "unchanged"},
+     "set package.k8s when package.type is k8s, and only then"),
+    ("an archive in the clear", ARCHIVE, {"spec.package.archive.urls.0": "http://x.example.com/a"}, URL),
+    ("an archive behind a query", ARCHIVE, {"spec.package.archive.urls.0": "https://x.example.com/a?token=b"}, URL),
+    ("an archive with a password", ARCHIVE, {"spec.package.archive.urls.0": "https://u:p@x.example.com/a"}, URL),
+    ("half a hash", ARCHIVE, {"spec.package.archive.sha256": "00"}, "must be 64 hex digits in lower case"),
+    ("a branch", GIT, {"spec.package.git.commit": "main"}, COMMIT),
+    ("a folder outside", GIT, {"spec.package.git.path": "../other"}, FOLDER),
+    ("another language", GIT, {"spec.package.git.language": "rust"}, 'supported values: "golang", "java", "node"'),
+    ("a trusted host in the clear", TRUST, {"spec.trust.archiveHosts.0": "http://x.example.com"}, HOST),
+    ("a trusted pattern", TRUST, {"spec.trust.archiveHosts.0": "*.example.com"}, HOST),
+    ("a trusted repository in the clear", TRUST, {"spec.trust.repositories.0": "git://x.example.com/a"}, REPOSITORY),
     ("a label that binds nothing", PROPOSAL, {f"{CCAAS}.label": "asset"}, BOUND_LABEL),
     ("a label with a slash", K8S, {"spec.package.k8s.label": "a/b"}, LABEL),
     ("an image with a tag", K8S, {"spec.package.k8s.image.name": "ghcr.io/x/asset:latest"}, IMAGE),

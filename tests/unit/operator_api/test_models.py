@@ -14,9 +14,10 @@ from opssc_operator.api.definition import Chaincode, EndorsementPolicy
 from opssc_operator.api.fields import manifest_name, status_text
 from opssc_operator.api.group import Kind
 from opssc_operator.api.metadata import ObjectMeta
-from opssc_operator.api.organization import FabricOrganization, IdentitySource, TlsAuthority
+from opssc_operator.api.organization import FabricOrganization, IdentitySource
 from opssc_operator.api.package import Connection, Package
 from opssc_operator.api.proposal import Origin
+from opssc_operator.api.secretrefs import TlsAuthority
 
 IMAGE = {"name": "ghcr.io/opssc/asset", "digest": f"sha256:{'a' * 64}"}
 K8S = {"label": "asset", "image": IMAGE}
@@ -126,10 +127,11 @@ def test_a_proposal_beyond_128_kib_is_refused_as_a_whole() -> None:
         {"type": "k8s", "k8s": K8S, "ccaas": CCAAS},
         {"type": "ccaas", "k8s": K8S},
         {"type": "git", "git": {}},
+        {"type": "unchanged", "k8s": K8S},
         {"type": "k8s", "k8s": {**K8S, "indexes": {"../../etc/passwd": "{}"}}},
         {"type": "k8s", "k8s": {**K8S, "image": {**IMAGE, "name": "ghcr.io/opssc/asset:latest"}}},
     ],
-    ids=["none", "another", "two", "swapped", "of a later version", "an index outside", "a tag"],
+    ids=["none", "another", "two", "swapped", "an empty one", "what stays has no member", "an index outside", "a tag"],
 )
 def test_a_package_that_is_not_exactly_one_of_its_kind_is_refused(package: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -142,7 +144,8 @@ def test_a_package_that_is_not_exactly_one_of_its_kind_is_refused(package: dict[
     ids=["k8s", "ccaas"],
 )
 def test_the_member_of_a_package_is_the_one_its_type_names(package: dict[str, Any], label: str) -> None:
-    assert Package.model_validate(package).member.label == label
+    read = Package.model_validate(package)
+    assert [member.label for member in (read.ccaas, read.k8s) if member is not None] == [label]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_an_organization_may_take_no_package_or_one_of_its_own() -> None:
     # Then
     assert (nothing.content, nothing.problem) == (None, None)
     assert another.content is not None
-    assert build_package(another.content).package_id.startswith(f"{LABEL}:")
+    assert build_package(another.content.package).package_id.startswith(f"{LABEL}:")
 
 
 def test_a_package_of_its_own_whose_label_binds_other_code_is_installed_nowhere_and_says_so() -> None:

@@ -10,6 +10,7 @@ from unit.operator_domain.test_proposal import NOW, PROPOSAL, facts, observed
 
 from opssc_chaincode.model import Decision as LedgerDecision
 from opssc_operator.api.organization import VotingMode, VotingRule
+from opssc_operator.api.trust import Trust
 from opssc_operator.api.vote import Decision
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.votesource import source_of
@@ -60,7 +61,10 @@ def test_a_proposal_is_its_proposers_vote() -> None:
 
 def test_an_automatic_vote_names_the_first_rule_that_agrees() -> None:
     # Given
-    rules = VotingRules(VotingMode.RULES, (VotingRule(creators=("Org9MSP",)), VotingRule(), VotingRule()), "org2")
+    trust = Trust(image_registries=("registry.example.com/",))
+    rules = VotingRules(
+        VotingMode.RULES, (VotingRule(creators=("Org9MSP",)), VotingRule(), VotingRule()), "org2", trust
+    )
 
     # When
     decision = decide_proposal(observed(facts(), own_msp_id="Org2MSP", rules=rules))

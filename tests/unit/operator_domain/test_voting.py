@@ -14,8 +14,10 @@ from opssc_chaincode.model import Decision as LedgerDecision
 from opssc_chaincode.model import Facts
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
+from opssc_operator.api.trust import Trust
 from opssc_operator.api.vote import Decision
 from opssc_operator.domain.status import vote_status
+from opssc_operator.domain.trust import continues
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import (
     CastVote,
@@ -23,7 +25,6 @@ from opssc_operator.domain.voting import (
     VotingObserved,
     VotingRules,
     decide_vote,
-    image_has_prefix,
     matches,
 )
 
@@ -33,6 +34,7 @@ HASH = PROPOSAL.content_hash
 SHOWN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 LATER = SHOWN + timedelta(seconds=1)
 VERIFIED = yes(Reason.VERIFIED)
+TRUSTING = Trust(image_registries=("registry.example.com/",))
 MANUAL = VotingRules(VotingMode.MANUAL)
 WISH = VoteWish("agree", LATER, Decision.AGREE, "", HASH)
 OBSERVED = VotingObserved(
@@ -131,7 +133,7 @@ def test_the_older_of_two_vote_objects_speaks() -> None:
 )
 def test_a_rule_agrees_only_to_what_matches_all_of_it(rule: VotingRule, agrees: bool) -> None:
     # Given
-    rules = VotingRules(VotingMode.RULES, (rule,))
+    rules = VotingRules(VotingMode.RULES, (rule,), trust=TRUSTING)
 
     # When
     decision = decide_vote(replace(OBSERVED, wishes=(), rules=rules))
@@ -148,16 +150,16 @@ def test_a_rule_agrees_only_to_what_matches_all_of_it(rule: VotingRule, agrees: 
         pytest.param("ghcr.io/org", "ghcr.io/org", True, id="equal"),
         pytest.param("ghcr.io/organization-of-crooks/basic", "ghcr.io/org", False, id="no-half-names"),
         pytest.param("ghcr.io.evil.com/org/basic", "ghcr.io", False, id="no-half-hosts"),
-        pytest.param(None, "ghcr.io", False, id="no-image"),
+        pytest.param("", "ghcr.io", False, id="no-image"),
     ],
 )
-def test_an_image_prefix_ends_at_a_path_boundary(image: str | None, prefix: str, matching: bool) -> None:
-    assert image_has_prefix(image, prefix) is matching
+def test_an_image_prefix_ends_at_a_path_boundary(image: str, prefix: str, matching: bool) -> None:
+    assert continues(image, prefix) is matching
 
 
 def test_no_rule_votes_twice() -> None:
     # Given
-    rules = VotingRules(VotingMode.RULES, (VotingRule(),))
+    rules = VotingRules(VotingMode.RULES, (VotingRule(),), trust=TRUSTING)
 
     # When
     decision = decide_vote(replace(OBSERVED, own_msp_id="Org1MSP", wishes=(), rules=rules))
@@ -189,6 +191,7 @@ wishes = st.lists(
     bound=st.booleans(),
     is_open=st.booleans(),
     mode=st.sampled_from(list(VotingMode)),
+    trust=st.sampled_from([TRUSTING, Trust()]),
 )
 def test_no_blank_cheque_and_no_agreement_to_the_unverified(
     *,
@@ -199,9 +202,12 @@ def test_no_blank_cheque_and_no_agreement_to_the_unverified(
     bound: bool,
     is_open: bool,
     mode: VotingMode,
+    trust: Trust,
 ) -> None:
     decision = decide_vote(
-        VotingObserved(own, FACTS, is_open, verified, applied, VotingRules(mode, (VotingRule(),)), shown, bound)
+        VotingObserved(
+            own, FACTS, is_open, verified, applied, VotingRules(mode, (VotingRule(),), trust=trust), shown, bound
+        )
     )
     assert set(decision.outcomes) == {wish.name for wish in applied}
     if decision.cast is None:
@@ -209,6 +215,7 @@ def test_no_blank_cheque_and_no_agreement_to_the_unverified(
     assert decision.cast.content_hash == HASH
     assert is_open
     assert own == "Org2MSP"
+    assert applied or (mode is VotingMode.RULES and trust is TRUSTING)
     if decision.cast.decision is Decision.AGREE:
         assert verified.holds
     if applied:

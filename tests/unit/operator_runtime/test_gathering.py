@@ -19,6 +19,7 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, Gatherer
 from opssc_operator.reconcile.kinds.workers import build_workers
+from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.serverbook import ServerBook
 from opssc_operator.reconcile.servershelf import Shelves
@@ -66,7 +67,7 @@ async def gather(manifests: Manifests, facts: Facts | None) -> Any:
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     session = cast("OrganizationSession", Session(facts))
-    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store))
     return await Gatherer(store, workers).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
@@ -116,7 +117,7 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # When
     session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
-    observed = await Gatherer(store, build_workers(ServerBook(WorkQueue(), store, Shelves()))).gather(
+    observed = await Gatherer(store, build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store))).gather(
         organization, session, ProposalRef("Org2MSP", proposal.id)
     )
 

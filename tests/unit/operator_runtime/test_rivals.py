@@ -17,6 +17,7 @@ from opssc_operator.ledger.view import LedgerView
 from opssc_operator.reconcile.keys import proposal_key
 from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner
 from opssc_operator.reconcile.kinds.workers import build_workers
+from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -124,7 +125,7 @@ async def test_acceptance_wakes_every_other_proposal_for_the_same_sequence_once(
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     sessions = SimpleNamespace(ready=lambda _: session, watch_channel=lambda *_: None)
     servers = ServerBook(queue, store, Shelves())
-    workers = build_workers(servers)
+    workers = build_workers(servers, Packages(store))
     parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), workers, servers)
     reconciler = ProposalReconciler(*cast("Any", parts))
 

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from opssc_tools.environment import Consortium
     from opssc_tools.environment.objects import Body
 
-AUTOMATIC: Final = '{"spec":{"voting":{"mode":"Rules","rules":[{"kinds":["Chaincode"]}]}}}'
+AUTOMATIC: Final = (
+    '{"spec":{"trust":{"imageRegistries":["ghcr.io/opssc/"]},'
+    '"voting":{"mode":"Rules","rules":[{"kinds":["Chaincode"]}]}}}'
+)
 PORT: Final = 9999
 PROPOSAL_SECONDS: Final = 60.0
 LATENCIES_PER_PROPOSAL: Final = 3

@@ -14,7 +14,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.proposal import ProposalSpec
 from opssc_operator.domain.channel import ChannelView
-from opssc_operator.domain.content import conflicting_fields, is_buildable, to_spec
+from opssc_operator.domain.content import conflicting_fields, to_spec
 from opssc_operator.domain.kinds.chaincode_status import chaincode_status
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.verdict import Verdict, no
@@ -37,8 +37,8 @@ class ChaincodeKind:
         return conflicting_fields(spec, content)
 
     def is_shown(self, content: Content) -> bool:
-        """Only sources that this version builds can be shown."""
-        return isinstance(content, ChaincodeContent) and is_buildable(content)
+        """Every definition can be shown, whatever its package is."""
+        return isinstance(content, ChaincodeContent)
 
     def to_spec(self, proposal: Proposal) -> Mapping[str, Any]:
         """Channel, definition and package."""

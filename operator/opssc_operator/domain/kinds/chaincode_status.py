@@ -44,9 +44,10 @@ def chaincode_status(observed: ProposalObserved, standing: Mapping[str, JsonValu
 
 
 def _package_id(content: ChaincodeContent, work: ChaincodeWork | None) -> str | None:
-    """The package of the own peers: the organization's own choice, else the proposed one."""
+    """The package of the own peers: the organization's own choice, else the proposed one, else the one that stays."""
     is_own = work is not None and work.choice is not None and work.choice.is_own
-    return work.target.package_id if is_own and work is not None else content.package_id
+    own = None if work is None else work.target.package_id
+    return own if is_own else content.package_id or own
 
 
 def _initialization(initialization: InitObserved | None) -> InitRecord | None:

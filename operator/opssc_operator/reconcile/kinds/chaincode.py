@@ -15,8 +15,8 @@ from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.domain.choices import LocalChoice, choose
-from opssc_operator.domain.content import build_definition, build_package
+from opssc_operator.domain.choices import choose
+from opssc_operator.domain.content import build_definition
 from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed
 from opssc_operator.domain.initialization import Initialize, holders, needs_look, reported_calls
 from opssc_operator.domain.installation import Install
@@ -30,7 +30,14 @@ from opssc_operator.domain.verification import is_stale, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.chaincode_package import (
+    fetch_package_id,
+    fetch_planned,
+    fetch_to_install,
+    verify_package,
+)
 from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, was_committed
+from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.serverbook import ServerBook
 
 logger = logging.getLogger(__name__)
@@ -44,6 +51,7 @@ class ChaincodeWorker:
     """Works on chaincode proposals; remembers the commits this process made."""
 
     servers: ServerBook
+    packages: Packages
     kind: ClassVar = ChaincodeKind()
     _commits: dict[tuple[str, ProposalRef], OwnCommit] = field(default_factory=dict)
 
@@ -54,13 +62,14 @@ class ChaincodeWorker:
         if not isinstance(manifest, ChaincodeProposal):
             raise Bug(f"{manifest.metadata.name} is no ChaincodeProposal")
         channel = manifest.spec.channel
-        view, committed = await asyncio.gather(
+        view, committed, fetched = await asyncio.gather(
             session.reader.current(channel, max_age_seconds=0.0),
             session.deployments.fetch_committed(channel, manifest.spec.chaincode.name),
+            fetch_planned(manifest.spec, observed.ref, session, self.packages),
         )
         definition = None if committed is None else committed.definition
         return plan_proposal(
-            PlanningObserved(session.msp_id, observed.ref.id, manifest.spec, view, definition, observed.now)
+            PlanningObserved(session.msp_id, observed.ref.id, manifest.spec, view, definition, observed.now, fetched)
         )
 
     async def verify(
@@ -69,9 +78,12 @@ class ChaincodeWorker:
         pinned: ChannelView | NoConfiguration | BlockNotKept | None,
         session: OrganizationSession,
     ) -> Verdict:
-        """Judge by the pinned block and by what is computed here."""
-        del session
-        return verify_proposal(self.kind, proposal, pinned)
+        """Judge by the pinned block and by what is computed here; what has to be fetched for it comes last."""
+        verdict = verify_proposal(self.kind, proposal, pinned)
+        if not verdict.holds or not isinstance(proposal.content, ChaincodeContent):
+            return verdict
+        ref = ProposalRef(proposal.creator.msp_id, proposal.id)
+        return await verify_package(proposal.content, ref, session, self.packages) or verdict
 
     async def is_stale(self, proposal: Proposal, session: OrganizationSession) -> bool:
         """Whether members or LifecycleEndorsement of the channel changed."""
@@ -94,7 +106,7 @@ class ChaincodeWorker:
         target = Target(
             channel=content.channel,
             definition=build_definition(content),
-            package_id=_package_id(choice),
+            package_id=await fetch_package_id(choice.content, session),
             rank_seed=rank_seed(observed.ref),
             already_committed=own_report(facts, session.msp_id, Step.COMMITTED) is not None,
         )
@@ -128,20 +140,11 @@ class ChaincodeWorker:
             await session.initializations.call(target.channel, target.definition, action.init, action.peer)
             logger.info("initialized", extra={"proposal": str(observed.ref), "namespace": namespace})
             return
-        package = _package_of(work.choice) if isinstance(action, Install) else None
+        package = None
+        if isinstance(action, Install) and work.choice is not None and work.choice.content is not None:
+            target, content = work.target, work.choice.content
+            package = await fetch_to_install(content, target.package_id, observed.ref, session, self.packages)
         done = await session.deployments.perform(action, work.target, package)
         if isinstance(action, Commit) and done.transaction_id:
             self._commits[namespace, observed.ref] = OwnCommit(done.transaction_id, done.block_number)
             logger.info("committed", extra={"proposal": str(observed.ref), "namespace": namespace})
-
-
-def _package_id(choice: LocalChoice) -> str | None:
-    """ID of the package this organization installs; None for none."""
-    if choice.content is None:
-        return None
-    return choice.content.package_id or build_package(choice.content).package_id
-
-
-def _package_of(choice: LocalChoice | None) -> bytes | None:
-    """The package to install: the proposed one, or the organization's own."""
-    return None if choice is None or choice.content is None else build_package(choice.content).data

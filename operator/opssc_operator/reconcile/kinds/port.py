@@ -37,7 +37,7 @@ class KindWorker(Protocol):
         pinned: ChannelView | NoConfiguration | BlockNotKept | None,
         session: OrganizationSession,
     ) -> Verdict:
-        """Whether a proposal says the truth; a verdict other than Unknown is final."""
+        """Whether a proposal says the truth; a verdict other than Unknown is final but for ``gathering.REVOCABLE``."""
         ...
 
     async def is_stale(self, proposal: Proposal, session: OrganizationSession) -> bool:

@@ -1,0 +1,86 @@
+"""The package of a chaincode proposal: what to propose, what to believe, what to approve and what to install."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from opssc_chaincode.model import ChaincodeContent, UnchangedPackage
+from opssc_chaincode.tally import derive
+from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.content import BuiltPackage, ContentError, build_package, invalid, is_fetched, stated_package
+from opssc_operator.domain.verdict import Verdict, unknown
+from opssc_operator.domain.verification import judge_fetched
+from opssc_operator.errors import TransientError
+from opssc_operator.ledger.kept import fetch_approved_package, fetch_installed_package
+from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.packages import Packages
+
+
+async def fetch_planned(
+    spec: ChaincodeProposalSpec, ref: ProposalRef, session: OrganizationSession, packages: Packages
+) -> BuiltPackage | Verdict | None:
+    """The package a manifest would propose, if it has to be fetched."""
+    try:
+        package = stated_package(spec)
+    except ContentError as exc:
+        return invalid(exc)
+    return await packages.obtain(session.settings.namespace, package, ref) if is_fetched(package) else None
+
+
+async def verify_package(
+    content: ChaincodeContent, ref: ProposalRef, session: OrganizationSession, packages: Packages
+) -> Verdict | None:
+    """What is wrong with a package that has to be fetched, or what is waited for; None when all is well.
+
+    It is not fetched once nothing depends on it any more. Raises TransientError.
+    """
+    facts = await session.view.get(ref)
+    if facts is None or not is_fetched(content.package):
+        return None
+    tally = derive(facts, datetime.now(UTC))
+    if not tally.open and not tally.accepted:
+        return unknown(Reason.VOTING_CLOSED, "voting is over, so the package is not fetched")
+    if tally.accepted and await _is_settled(content, session):
+        return None
+    fetched = await packages.obtain(session.settings.namespace, content.package, ref)
+    return fetched if isinstance(fetched, Verdict) else judge_fetched(content, fetched)
+
+
+async def _is_settled(content: ChaincodeContent, session: OrganizationSession) -> bool:
+    """Whether the own organization approved this very package, or a later sequence makes it history."""
+    channel, name, sequence = content.channel, content.name, content.sequence
+    approved, committed = await asyncio.gather(
+        fetch_approved_package(session.peers, channel, name, sequence),
+        session.deployments.fetch_committed(channel, name),
+    )
+    return approved == content.package_id or (committed is not None and committed.definition.sequence > sequence)
+
+
+async def fetch_package_id(content: ChaincodeContent | None, session: OrganizationSession) -> str | None:
+    """The package to approve: as the content says it, or the one approved before when it stays; None for none."""
+    if content is None:
+        return None
+    if isinstance(content.package.source, UnchangedPackage):
+        return await fetch_approved_package(session.peers, content.channel, content.name, content.sequence - 1)
+    return content.package_id or build_package(content.package).package_id
+
+
+async def fetch_to_install(
+    content: ChaincodeContent,
+    package_id: str | None,
+    ref: ProposalRef,
+    session: OrganizationSession,
+    packages: Packages,
+) -> bytes | None:
+    """The bytes to install for an accepted proposal; raises TransientError."""
+    if package_id is None:
+        return None
+    if isinstance(content.package.source, UnchangedPackage):
+        return await fetch_installed_package(session.peers, package_id)
+    obtained = await packages.obtain(session.settings.namespace, content.package, ref)
+    if isinstance(obtained, Verdict):
+        raise TransientError(obtained.message, reason=obtained.reason)
+    return obtained.data
