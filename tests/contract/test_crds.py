@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SHORT_NAMES = {
     Kind.FABRIC_ORGANIZATION: "forg",
     Kind.CHAINCODE_PROPOSAL: "ccp",
+    Kind.CHANNEL_PROPOSAL: "chp",
     Kind.VOTE: "vt",
     Kind.FABRIC_CHANNEL: "fch",
 }

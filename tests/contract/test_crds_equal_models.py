@@ -9,6 +9,7 @@ import pytest
 
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec, ChaincodeProposalStatus
 from opssc_operator.api.channel import FabricChannelSpec, FabricChannelStatus
+from opssc_operator.api.channel_proposal import ChannelProposalSpec, ChannelProposalStatus
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganizationSpec, FabricOrganizationStatus
@@ -24,6 +25,8 @@ PAIRS = [
     pytest.param(Kind.FABRIC_ORGANIZATION, "status", FabricOrganizationStatus, id="FabricOrganization.status"),
     pytest.param(Kind.CHAINCODE_PROPOSAL, "spec", ChaincodeProposalSpec, id="ChaincodeProposal.spec"),
     pytest.param(Kind.CHAINCODE_PROPOSAL, "status", ChaincodeProposalStatus, id="ChaincodeProposal.status"),
+    pytest.param(Kind.CHANNEL_PROPOSAL, "spec", ChannelProposalSpec, id="ChannelProposal.spec"),
+    pytest.param(Kind.CHANNEL_PROPOSAL, "status", ChannelProposalStatus, id="ChannelProposal.status"),
     pytest.param(Kind.VOTE, "spec", VoteSpec, id="Vote.spec"),
     pytest.param(Kind.VOTE, "status", VoteStatus, id="Vote.status"),
     pytest.param(Kind.FABRIC_CHANNEL, "spec", FabricChannelSpec, id="FabricChannel.spec"),

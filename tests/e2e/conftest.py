@@ -27,6 +27,7 @@ CHANNELS = (
     ChannelSpec("mychannel", members=("Org1MSP", "Org2MSP", "Org3MSP")),
     ChannelSpec("pair", members=("Org1MSP", "Org2MSP")),
     ChannelSpec("quad"),
+    ChannelSpec("changing", members=("Org1MSP", "Org2MSP", "Org3MSP")),
 )
 SCENARIO_SECONDS = 300
 

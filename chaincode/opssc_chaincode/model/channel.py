@@ -63,8 +63,8 @@ class NewCapabilities(Document):
 class Recipe(Document):
     """Everything the genesis block of a new channel is built from; `policies` replace the usual ones by path."""
 
-    members: Annotated[tuple[NewMember, ...], Field(min_length=1, max_length=100)]
-    orderers: Annotated[tuple[NewOrderer, ...], Field(min_length=1, max_length=100)]
+    members: Annotated[tuple[NewMember, ...], Field(min_length=1, max_length=50)]
+    orderers: Annotated[tuple[NewOrderer, ...], Field(min_length=1, max_length=20)]
     consensus: Literal["etcdraft", "BFT"] = "etcdraft"
     batch: SetBatch = SetBatch()
     raft_options: SetRaftOptions = SetRaftOptions()
@@ -84,10 +84,14 @@ class Recipe(Document):
         return self
 
     @property
+    def listed(self) -> "tuple[NewMember | NewOrderer, ...]":
+        """Members, then orderer organizations, as they are given."""
+        return (*self.members, *self.orderers)
+
+    @property
     def organizations(self) -> tuple[MspID, ...]:
         """All organizations that are to be in the channel, sorted."""
-        members = {member.msp_id for member in self.members}
-        return tuple(sorted(members | {orderer.msp_id for orderer in self.orderers}))
+        return tuple(sorted({each.msp_id for each in self.listed}))
 
 
 class ChannelContent(Document):

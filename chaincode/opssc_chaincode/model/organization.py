@@ -20,7 +20,7 @@ def _pem(text: str) -> str:
 
 Pem = Annotated[str, StringConstraints(min_length=1, max_length=16384), AfterValidator(_pem)]
 """One PEM block, ASCII; what it holds is judged by who builds the MSP."""
-Pems = Annotated[tuple[Pem, ...], Field(max_length=64)]
+Pems = Annotated[tuple[Pem, ...], Field(max_length=8)]
 OuName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=64)]
 
 
@@ -43,7 +43,7 @@ class NodeOus(Document):
 class OrganizationDefinition(Document):
     """The MSP of an organization; without `node_ous` roles come from `admins` alone."""
 
-    root_certs: Annotated[tuple[Pem, ...], Field(min_length=1, max_length=64)]
+    root_certs: Annotated[tuple[Pem, ...], Field(min_length=1, max_length=8)]
     intermediate_certs: Pems = ()
     tls_root_certs: Pems = ()
     tls_intermediate_certs: Pems = ()

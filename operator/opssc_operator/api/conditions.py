@@ -35,6 +35,8 @@ class ConditionType(StrEnum):
     COMMITTED = "Committed"
     RUNTIME_READY = "RuntimeReady"
     INITIALIZED = "Initialized"
+    # ChannelProposal
+    APPLIED = "Applied"
     # Vote
     COUNTED = "Counted"
 
@@ -52,6 +54,8 @@ class Reason(StrEnum):
     APPROVED = "Approved"
     COMMIT_READY = "CommitReady"
     COMMITTED = "Committed"
+    APPLIED = "Applied"
+    DRY_RUN = "DryRun"
     SERVER_READY = "ServerReady"
     INITIALIZED = "Initialized"
     COUNTED = "Counted"
@@ -71,12 +75,15 @@ class Reason(StrEnum):
     AWAITING_ORGANIZATIONS = "AwaitingOrganizations"
     AWAITING_COMMIT = "AwaitingCommit"
     AWAITING_INIT = "AwaitingInit"
+    AWAITING_SIGNATURES = "AwaitingSignatures"
+    AWAITING_SUBMISSION = "AwaitingSubmission"
     BOOTSTRAPPING = "Bootstrapping"
 
     # The organization: identities, peers, governance.
     ORGANIZATION_NOT_READY = "OrganizationNotReady"
     DUPLICATE_ORGANIZATION = "DuplicateOrganization"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
+    DEFINITION_NOT_FOUND = "DefinitionNotFound"
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, no secret
     IDENTITY_INVALID = "IdentityInvalid"
     CERTIFICATE_EXPIRED = "CertificateExpired"
@@ -98,6 +105,7 @@ class Reason(StrEnum):
     PACKAGE_INVALID = "PackageInvalid"
     UNTRUSTED_SOURCE = "UntrustedSource"
     DOWNLOAD_FAILED = "DownloadFailed"
+    DELTA_MISMATCH = "DeltaMismatch"
     NOT_A_MEMBER = "NotAMember"
     REFUSED_BY_CONTRACT = "RefusedByContract"
     UNSUPPORTED_BY_THIS_VERSION = "UnsupportedByThisVersion"
@@ -120,6 +128,7 @@ class Reason(StrEnum):
     DEFINITION_MISMATCH = "DefinitionMismatch"
     DISAGREED = "Disagreed"
     COMMIT_FAILED = "CommitFailed"
+    SUBMISSION_REFUSED = "SubmissionRefused"
     SERVER_NOT_READY = "ServerNotReady"
     SERVER_NOT_MANAGED = "ServerNotManaged"
     INIT_FAILED = "InitFailed"

@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     FABRIC_ORGANIZATION = "FabricOrganization"
     CHAINCODE_PROPOSAL = "ChaincodeProposal"
+    CHANNEL_PROPOSAL = "ChannelProposal"
     VOTE = "Vote"
     FABRIC_CHANNEL = "FabricChannel"
 
@@ -38,5 +39,5 @@ class Kind(StrEnum):
         return f"{self.plural}.{GROUP}"
 
 
-PROPOSAL_KINDS: Final = (Kind.CHAINCODE_PROPOSAL,)
+PROPOSAL_KINDS: Final = (Kind.CHAINCODE_PROPOSAL, Kind.CHANNEL_PROPOSAL)
 """Kinds whose objects stand for proposals on the ledger."""

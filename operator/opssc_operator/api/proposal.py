@@ -43,6 +43,7 @@ class Phase(StrEnum):
     VOTING = "Voting"
     ACCEPTED = "Accepted"
     COMMITTED = "Committed"
+    APPLIED = "Applied"
     SUPERSEDED = "Superseded"
     REJECTED = "Rejected"
     WITHDRAWN = "Withdrawn"

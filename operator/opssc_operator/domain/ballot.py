@@ -14,9 +14,9 @@ from opssc_operator.api.proposal import Origin, Phase
 from opssc_operator.domain.actions import Close, Propose
 from opssc_operator.domain.deployment import TAKEOVER_SECONDS
 from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved, rank_seed
-from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, Stage, closed
-from opssc_operator.domain.verdict import no, unknown
+from opssc_operator.domain.verdict import no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, own_vote
 
 TERMINAL_PLAN_REASONS: Final = frozenset(
@@ -48,6 +48,9 @@ def decide_unproposed(observed: ProposalObserved) -> Stage:
     if isinstance(observed.plan, Plan):
         proposing = no(Reason.PROPOSING, f"proposing {observed.ref} on the ledger")
         return Stage(base, Phase.PENDING, (Propose(observed.plan),), ready=proposing)
+    if isinstance(observed.plan, Preview):
+        shown = yes(Reason.DRY_RUN, observed.plan.message)
+        return Stage({**base, ConditionType.VERIFIED: shown}, Phase.PENDING, ready=shown, waiting=False)
     verdict = observed.plan or NOTHING_YET
     stalled = verdict.reason in TERMINAL_PLAN_REASONS
     base = {**base, ConditionType.VERIFIED: verdict}
@@ -82,8 +85,7 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
     if facts is None:
         raise AssertionError("an open proposal has facts")
     if observed.stale:
-        message = "the channel's members or lifecycle policy changed since; propose anew under another id"
-        return closed(observed, Phase.STALE, no(Reason.STALE, message))
+        return _decide_stale(observed)
     accepted = no(_awaiting_reason(observed, facts, tally), awaiting_message(tally))
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
     left = (facts.proposal.deadline - observed.now).total_seconds()
@@ -102,6 +104,18 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
     if observed.is_suspended:
         return Stage(conditions, Phase.VOTING, ready=no(Reason.SUSPENDED, "suspended; nothing is sent"))
     return stage
+
+
+def _decide_stale(observed: ProposalObserved) -> Stage:
+    """The channel moved on; the creator proposes the same anew when that is still possible."""
+    if observed.succeeded_by:
+        verdict = no(Reason.STALE, f"the channel moved on; {observed.succeeded_by} proposes the same anew")
+        return replace(closed(observed, Phase.STALE, verdict), stalled=False, waiting=False)
+    verdict = no(Reason.STALE, "the channel's members or policies changed since; propose anew under another id")
+    stage = closed(observed, Phase.STALE, verdict)
+    if observed.successor is None or observed.is_suspended:
+        return stage
+    return replace(stage, actions=(Propose(observed.successor),), stalled=False)
 
 
 def _awaiting_reason(observed: ProposalObserved, facts: Facts, tally: Tally) -> Reason:

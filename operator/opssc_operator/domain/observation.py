@@ -15,7 +15,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import ExecutionMode
 from opssc_operator.api.proposal import DeletionPolicy, Origin
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.voting import VoteWish, VotingObserved, VotingRules
 
@@ -27,7 +27,10 @@ NOTHING_YET: Final = unknown(Reason.PENDING)
 
 @dataclass(frozen=True, slots=True)
 class ManifestState:
-    """The object in this namespace that stands for the proposal, and in which fields it contradicts the ledger."""
+    """The object in this namespace that stands for the proposal, and in which fields it contradicts the ledger.
+
+    ``binds`` says that it states everything, so that applying it beside a Vote fixes what is voted on.
+    """
 
     name: str
     origin: Origin
@@ -38,6 +41,7 @@ class ManifestState:
     deletion_policy: DeletionPolicy = DeletionPolicy.RETAIN
     has_finalizer: bool = False
     conflicts: tuple[str, ...] = ()
+    binds: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,10 @@ class ProposalObserved:
     """Everything ``decide_proposal`` looks at.
 
     ``plan`` is what the local manifest would propose, or the verdict that explains why it cannot; ``verified`` is what
-    the own peer says about the proposal on the ledger; ``work`` is what was seen of carrying it out, once it is
-    accepted. ``mirror_until`` is when the mirror of a proposal that is over is no longer wanted.
+    the own peer says about the proposal on the ledger. While it is open, ``review`` is what its kind shows of it, and
+    ``successor`` what would replace it when it is ``stale``; ``succeeded_by`` names the proposal that did. ``work`` is
+    what was seen of carrying it out, once it is accepted. ``mirror_until`` is when the mirror of a proposal that is
+    over is no longer wanted.
     """
 
     now: datetime
@@ -61,9 +67,12 @@ class ProposalObserved:
     wishes: tuple[VoteWish, ...]
     facts: Facts | None
     tally: Tally | None
-    plan: Plan | Verdict | None = None
+    plan: Plan | Preview | Verdict | None = None
     verified: Verdict = NOTHING_YET
     stale: bool = False
+    review: object | None = None
+    successor: Plan | None = None
+    succeeded_by: str = ""
     work: Work | None = None
     mirror_until: datetime | None = None
 
@@ -102,7 +111,7 @@ def voting_observed(observed: ProposalObserved) -> VotingObserved:
         wishes=observed.wishes,
         rules=observed.rules,
         shown_since=min(shown, default=None),
-        bound=manifest is not None and manifest.origin is Origin.OBSERVED and not manifest.conflicts,
+        bound=manifest is not None and manifest.origin is Origin.OBSERVED and manifest.binds and not manifest.conflicts,
         hold=observed.is_suspended,
     )
 

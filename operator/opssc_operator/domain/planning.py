@@ -29,6 +29,14 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """What a manifest would propose, shown and not sent: the kind's own ``review``, and a word on it."""
+
+    review: object
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanningObserved:
     """What planning needs: the target channel and the committed definition, both from the own peer.
 

@@ -51,8 +51,8 @@ def proposal_status(
             "deadline": facts.proposal.deadline,
             "votes": _votes(facts, observed),
             "tally": _tally(tally),
-            **kind.status_fields(observed, standing),
         }
+    fields |= kind.status_fields(observed, standing)
     return kind.status_type(**fields)
 
 

@@ -17,7 +17,7 @@ from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.errors import TransientError
 from opssc_operator.kube.objects import ObjectClient
 from opssc_operator.kube.refusal import Request
-from opssc_operator.kube.resources import EVENTS, FIELD_MANAGER, SECRETS, resource_of
+from opssc_operator.kube.resources import CONFIG_MAPS, EVENTS, FIELD_MANAGER, SECRETS, resource_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +112,11 @@ class KubeClient:
     def objects(self) -> ObjectClient:
         """Access to objects of other kinds than ours."""
         return ObjectClient(self._transport)
+
+    async def get_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """The text data of a ConfigMap; None when there is no such ConfigMap. Raises TransientError."""
+        body = await self._transport.send(Request("get", CONFIG_MAPS, namespace, name))
+        return None if body is None else dict(body.get("data") or {})
 
     async def get_secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """The decoded data of a Secret; None when there is no such Secret.

@@ -38,6 +38,7 @@ class Resource:
 FIELD_MANAGER: Final = "opssc-operator"
 """Whose fields are whose: this operator's name in server-side apply."""
 
+CONFIG_MAPS: Final = Resource("/api/v1", "configmaps")
 SECRETS: Final = Resource("/api/v1", "secrets")
 EVENTS: Final = Resource("/apis/events.k8s.io/v1", "events")
 

@@ -72,7 +72,7 @@ class ChannelReader:
         now = asyncio.get_running_loop().time()
         known, read_at = self._current.get(channel, (None, -math.inf))
         if known is None or now - read_at >= max_age_seconds:
-            block = await self._config_block(channel)
+            block = await self.config_block(channel)
             with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
                 known = decode_config_block(block)
             self._current[channel] = known, now
@@ -81,11 +81,11 @@ class ChannelReader:
 
     async def config(self, channel: str) -> ChannelConfig:
         """The decoded configuration in force; raises TransientError or TerminalError."""
-        block = await self._config_block(channel)
+        block = await self.config_block(channel)
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             return ChannelConfig.from_block(block)
 
-    async def _config_block(self, channel: str) -> common_pb2.Block:
+    async def config_block(self, channel: str) -> common_pb2.Block:
         """The block of the configuration in force; a peer that joined by a snapshot has it only after the next change.
 
         Raises TransientError or TerminalError.
@@ -108,24 +108,30 @@ class ChannelReader:
         if known is not None:
             return known
         with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            try:
-                block = await self._peers.ask(
-                    channel, lambda peer: peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
-                )
-            except ChaincodeError:
-                peer = await self._peers.on(channel)
-                info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
-                if info.height <= number:
-                    return None
-                if not self._history.available:
-                    return BlockNotKept(number)
-                block = await self._history.block(number, await _shown(peer, channel))
+            block = await self.block(channel, number)
+            if block is None or isinstance(block, BlockNotKept):
+                return block
             try:
                 known = decode_config_block(block)
             except (BlockError, ConfigError):
                 return NoConfiguration(number)
         self._keep(known)
         return known
+
+    async def block(self, channel: str, number: int) -> common_pb2.Block | BlockNotKept | None:
+        """Block ``number`` of any type; None while the own peer's chain is not that long. Raises FabricError."""
+        try:
+            return await self._peers.ask(
+                channel, lambda peer: peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
+            )
+        except ChaincodeError:
+            peer = await self._peers.on(channel)
+            info = await peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS)
+            if info.height <= number:
+                return None
+            if not self._history.available:
+                return BlockNotKept(number)
+            return await self._history.block(number, await _shown(peer, channel))
 
     def _keep(self, view: ChannelView) -> None:
         if len(self._numbered) >= KEPT_BLOCKS:

@@ -24,7 +24,9 @@ SUBMIT_SECONDS: Final = 60.0
 PAGE_SIZE: Final = 100
 LAGGING_SECONDS: Final = 0.1
 """How soon a write is tried again when another organization's peer lags behind the own one."""
-CODED: Final = re.compile(r"\b(INVALID|NOT_FOUND|FORBIDDEN|CLOSED|HASH_MISMATCH|CONFLICT|CLOCK_SKEW): (.*)", re.DOTALL)
+CODED: Final = re.compile(
+    r"\b(INVALID|NOT_FOUND|FORBIDDEN|CLOSED|HASH_MISMATCH|CONFLICT|CLOCK_SKEW|BAD_SIGNATURE): (.*)", re.DOTALL
+)
 
 
 class ContractRefused(TerminalError):
@@ -115,10 +117,12 @@ class OpsContract:
         """Close a proposal as ``Withdrawn`` or ``Expired``."""
         return await self._submit("Close", [*_ref(ref), cause.encode(), reason.encode()])
 
-    async def report(self, ref: ProposalRef, step: str, outcome: str, evidence: bytes, message: str) -> Submitted:
-        """Report one step of the own organization; needs only the client identity."""
+    async def report(
+        self, ref: ProposalRef, step: str, outcome: str, evidence: bytes, message: str, *, as_admin: bool = False
+    ) -> Submitted:
+        """Report one step of the own organization; only a config signature needs the admin identity."""
         arguments = [*_ref(ref), step.encode(), outcome.encode(), evidence, message.encode()]
-        return await self._submit("Report", arguments, as_admin=False)
+        return await self._submit("Report", arguments, as_admin=as_admin)
 
     async def fetch(self, ref: ProposalRef) -> Facts | None:
         """Everything said about one proposal, or None when the ledger has none of that name."""

@@ -16,6 +16,7 @@ from fabric_admin.identity import SigningIdentity
 from fabric_admin.transport import Endpoint
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.ledger.channels import ChannelReader
+from opssc_operator.ledger.config_blocks import ConfigBlocks
 from opssc_operator.ledger.contract import OpsContract
 from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.ledger.history import ConfigHistory
@@ -63,6 +64,7 @@ class OrganizationSession:
         self.settings = settings
         self.peers = OwnPeers(settings.peers, settings.admin, settings.client, wakers.interrupted)
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
+        self.config_blocks = ConfigBlocks(self.reader)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)

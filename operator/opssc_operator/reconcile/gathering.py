@@ -28,7 +28,9 @@ from opssc_operator.reconcile.store import ObjectStore
 
 MIRROR_LIMIT: Final = 50
 """Open proposals of one creator that are mirrored at most."""
-ENDED: Final = frozenset({Phase.COMMITTED, Phase.SUPERSEDED, Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED})
+ENDED: Final = frozenset(
+    {Phase.COMMITTED, Phase.APPLIED, Phase.SUPERSEDED, Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED}
+)
 
 REVOCABLE: Final = frozenset({Reason.PACKAGE_ID_MISMATCH, Reason.PACKAGE_INVALID, Reason.UNTRUSTED_SOURCE})
 """Refusals that the organization, or whoever serves a package, may take back."""
@@ -97,7 +99,7 @@ class Gatherer:
         if verified.reason is Reason.CHANNEL_NOT_FOUND:
             return observed
         if tally.open:
-            return replace(observed, stale=await worker.is_stale(proposal, session))
+            return await worker.review(observed, facts, session)
         if not tally.accepted or not verified.holds:
             return observed
         return await worker.observe(observed, facts, session, objects.votes)
@@ -173,6 +175,7 @@ def _state(known: ProposalObject | None, own_msp_id: str, facts: Facts | None) -
         deletion_policy=known.spec.deletion_policy,
         has_finalizer=WITHDRAW_FINALIZER in known.metadata.finalizers,
         conflicts=() if facts is None else of_objects(known.kind).conflicts(known.spec, facts.proposal.content),
+        binds=of_objects(known.kind).binds(known.spec),
     )
 
 

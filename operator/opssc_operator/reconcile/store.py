@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.channel import FabricChannel
+from opssc_operator.api.channel_proposal import ChannelProposal
 from opssc_operator.api.group import PROPOSAL_KINDS, Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.api.organization import FabricOrganization
@@ -57,6 +58,7 @@ Known = FabricOrganization | ProposalObject | Vote | FabricChannel | Invalid
 _MODELS: Final[Mapping[Kind, type[FabricOrganization | ProposalObject | Vote | FabricChannel]]] = {
     Kind.FABRIC_ORGANIZATION: FabricOrganization,
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposal,
+    Kind.CHANNEL_PROPOSAL: ChannelProposal,
     Kind.VOTE: Vote,
     Kind.FABRIC_CHANNEL: FabricChannel,
 }

@@ -35,7 +35,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     shelves = Shelves()
     servers = ServerBook(queue, store, shelves)
     watches = ServerWatches(kube.objects, shelves, servers, queue)
-    workers = build_workers(servers, Packages(store))
+    workers = build_workers(servers, Packages(store), kube)
     gatherer = Gatherer(store, workers)
     proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, gatherer, workers, servers)
 

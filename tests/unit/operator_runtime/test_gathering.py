@@ -67,7 +67,7 @@ async def gather(manifests: Manifests, facts: Facts | None) -> Any:
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     session = cast("OrganizationSession", Session(facts))
-    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store), cast("Any", None))
     return await Gatherer(store, workers).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
@@ -117,9 +117,8 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # When
     session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
-    observed = await Gatherer(store, build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store))).gather(
-        organization, session, ProposalRef("Org2MSP", proposal.id)
-    )
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store), cast("Any", None))
+    observed = await Gatherer(store, workers).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
 
     # Then
     assert observed.mirror_wanted is wanted

@@ -80,7 +80,7 @@ def build(session: Ledger, manifests: Manifests) -> tuple[ProposalReconciler, Te
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     queue, book = WorkQueue(), ReportBook()
     servers = ServerBook(queue, store, Shelves())
-    workers = build_workers(servers, Packages(store))
+    workers = build_workers(servers, Packages(store), cast("Any", None))
     parts: tuple[Any, ...] = (None, store, teller, Sessions(session), queue, book, Gatherer(), workers, servers)
     return ProposalReconciler(*cast("Any", parts)), teller
 

@@ -125,7 +125,7 @@ async def test_acceptance_wakes_every_other_proposal_for_the_same_sequence_once(
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     sessions = SimpleNamespace(ready=lambda _: session, watch_channel=lambda *_: None)
     servers = ServerBook(queue, store, Shelves())
-    workers = build_workers(servers, Packages(store))
+    workers = build_workers(servers, Packages(store), cast("Any", None))
     parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), workers, servers)
     reconciler = ProposalReconciler(*cast("Any", parts))
 

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 
 from fabric_admin.package import build_ccaas, package_id
 from opssc_chaincode.model import Connection, ccaas_label
+from opssc_operator.api.group import API_VERSION, Kind
 from opssc_tools.environment.spec import APPLICATION_CHANNEL, PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -159,6 +160,21 @@ def build_proposal(
         "package": package.manifest,
     }
     return manifest
+
+
+def build_channel_proposal(name: str, channel: str, **spec: Any) -> Manifest:
+    """A ChannelProposal; keywords are the rest of its spec, under their manifest names."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": str(Kind.CHANNEL_PROPOSAL),
+        "metadata": {"name": name},
+        "spec": {"channel": channel, **spec},
+    }
+
+
+def build_change(change: str, **fields: Any) -> dict[str, Any]:
+    """One entry of `changes`, such as `build_change("setACL", resource=..., policy=...)`."""
+    return {"type": change, change: fields}
 
 
 def build_vote(

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from fabric_admin import genesis
 from fabric_admin.channelconfig import Address, ChannelConfig, Organization
 from fabric_admin.errors import BlockError, ConfigError
-from opssc_chaincode.model import NewMember, NewOrderer, Recipe
+from opssc_chaincode.model import Recipe
 from opssc_operator.domain.channels.application import ChangeRefused, build_consenter
 from opssc_operator.domain.channels.definitions import build_msp
 
@@ -102,17 +102,13 @@ def check_own_definition(recipe: Recipe, own: Organization) -> str:
 
     Compared decoded and in every part: nobody else may give this organization another root of trust.
     """
-    for listed in _organizations(recipe):
+    for listed in recipe.listed:
         if listed.msp_id != own.msp_id:
             continue
         wanted = msp_config_pb2.FabricMSPConfig.FromString(build_msp(listed.msp_id, listed.definition).config)
         if wanted != msp_config_pb2.FabricMSPConfig.FromString(own.msp.to_config().config):
             return f"create gives {own.msp_id} another definition than the ops channel shows; disagree"
     return ""
-
-
-def _organizations(recipe: Recipe) -> tuple[NewMember | NewOrderer, ...]:
-    return (*recipe.members, *recipe.orderers)
 
 
 def _policies(given: Mapping[str, str]) -> Mapping[str, Mapping[str, str]]:

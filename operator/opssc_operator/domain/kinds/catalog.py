@@ -7,9 +7,10 @@ from typing import Final
 from opssc_chaincode.model import Kind as LedgerKind
 from opssc_operator.api.group import Kind
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
+from opssc_operator.domain.kinds.channel import ChannelKind
 from opssc_operator.domain.kinds.port import ProposalKind
 
-KINDS: Final[tuple[ProposalKind, ...]] = (ChaincodeKind(),)
+KINDS: Final[tuple[ProposalKind, ...]] = (ChaincodeKind(), ChannelKind())
 _BY_OBJECT: Final = {kind.object_kind: kind for kind in KINDS}
 _BY_LEDGER: Final = {kind.ledger_kind: kind for kind in KINDS}
 

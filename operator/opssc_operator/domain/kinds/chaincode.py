@@ -36,6 +36,10 @@ class ChaincodeKind:
             return ("kind",)
         return conflicting_fields(spec, content)
 
+    def binds(self, spec: ProposalSpec) -> bool:
+        """Always: what a manifest leaves out is resolved on the own channel."""
+        return isinstance(spec, ChaincodeProposalSpec)
+
     def is_shown(self, content: Content) -> bool:
         """Every definition can be shown, whatever its package is."""
         return isinstance(content, ChaincodeContent)

@@ -46,6 +46,10 @@ class ProposalKind(Protocol):
         """Manifest names of the fields in which a manifest contradicts the ledger; "kind" for another kind."""
         ...
 
+    def binds(self, spec: ProposalSpec) -> bool:
+        """Whether a manifest without conflicts states everything that its reader agrees to."""
+        ...
+
     def is_shown(self, content: Content) -> bool:
         """Whether an object can show this content."""
         ...

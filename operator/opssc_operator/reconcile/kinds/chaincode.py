@@ -85,10 +85,11 @@ class ChaincodeWorker:
         ref = ProposalRef(proposal.creator.msp_id, proposal.id)
         return await verify_package(proposal.content, ref, session, self.packages) or verdict
 
-    async def is_stale(self, proposal: Proposal, session: OrganizationSession) -> bool:
-        """Whether members or LifecycleEndorsement of the channel changed."""
-        current = await session.reader.current(proposal.snapshot.channel, max_age_seconds=STALENESS_SECONDS)
-        return is_stale(self.kind, proposal.snapshot, current)
+    async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
+        """See whether members or LifecycleEndorsement of the channel changed."""
+        snapshot = facts.proposal.snapshot
+        current = await session.reader.current(snapshot.channel, max_age_seconds=STALENESS_SECONDS)
+        return replace(observed, stale=is_stale(self.kind, snapshot, current))
 
     async def observe(
         self, observed: ProposalObserved, facts: Facts, session: OrganizationSession, votes: Sequence[Vote]

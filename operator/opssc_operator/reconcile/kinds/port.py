@@ -11,7 +11,7 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.kinds.port import ProposalKind
 from opssc_operator.domain.observation import ProposalObserved
-from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.verdict import Verdict
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.ledger.session import OrganizationSession
@@ -27,7 +27,7 @@ class KindWorker(Protocol):
 
     async def plan(
         self, observed: ProposalObserved, manifest: ProposalObject, session: OrganizationSession
-    ) -> Plan | Verdict:
+    ) -> Plan | Preview | Verdict:
         """What a local manifest would propose now, or why it cannot."""
         ...
 
@@ -40,8 +40,8 @@ class KindWorker(Protocol):
         """Whether a proposal says the truth; a verdict other than Unknown is final but for ``gathering.REVOCABLE``."""
         ...
 
-    async def is_stale(self, proposal: Proposal, session: OrganizationSession) -> bool:
-        """Whether the channel moved on so that an open proposal can no longer be carried out."""
+    async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
+        """What an open proposal needs: whether the channel moved on so that it is ``stale``, what people see of it."""
         ...
 
     async def observe(

@@ -1,0 +1,85 @@
+"""What the status of a ChannelProposal says beyond that of every proposal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fabric_admin.channelconfig import Verdict as PolicyVerdict
+from opssc_chaincode.model import ChannelContent, Facts, Outcome, Step
+from opssc_chaincode.tally import Tally
+from opssc_operator.api.chaincode_proposal import StepState
+from opssc_operator.api.channel_proposal import (
+    BaseConfig,
+    ChannelProgress,
+    PolicyRecord,
+    SignatureRecord,
+    SubmissionRecord,
+)
+from opssc_operator.api.fields import status_text
+from opssc_operator.domain.kinds.channel_work import ChannelChange, UpdateWork
+from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.planning import Preview
+
+LINES: Final = 128
+POLICIES: Final = 64
+
+
+def channel_status(observed: ProposalObserved) -> Mapping[str, Any]:
+    """The fields by attribute name; without facts only what a dry run shows."""
+    fields: dict[str, Any] = {}
+    work = observed.work if isinstance(observed.work, UpdateWork) else None
+    seen = observed.plan.review if isinstance(observed.plan, Preview) else observed.review
+    change = work.change if work is not None else seen
+    if isinstance(change, ChannelChange):
+        fields |= _change(change)
+    facts, tally = observed.facts, observed.tally
+    if facts is None or tally is None or not isinstance(facts.proposal.content, ChannelContent):
+        return fields
+    snapshot = facts.proposal.snapshot
+    fields["base"] = BaseConfig(config_sequence=snapshot.config_sequence, config_hash=snapshot.config_hash)
+    fields["organizations"] = _organizations(tally, facts)
+    if work is not None:
+        if work.applied is not None:
+            fields["submission"] = SubmissionRecord(by=work.applied.submitter, block=work.applied.block)
+        fields["successor"] = work.succeeded_by or None
+    return fields
+
+
+def _change(change: ChannelChange) -> dict[str, Any]:
+    lines = change.lines
+    return {
+        "diff": tuple(status_text(line) for line in lines[:LINES]),
+        "diff_omitted": len(lines) - LINES if len(lines) > LINES else None,
+        "policies": tuple(_policy(verdict) for verdict in change.policies[:POLICIES]),
+        "signatures": tuple(
+            SignatureRecord(msp_id=each.msp_id, subject=status_text(each.subject) or None, valid=each.valid)
+            for each in change.signed
+        ),
+    }
+
+
+def _policy(verdict: PolicyVerdict) -> PolicyRecord:
+    return PolicyRecord(
+        path=verdict.path,
+        mod_policy=verdict.mod_policy,
+        rule=status_text(verdict.rule) or None,
+        satisfied=verdict.satisfied,
+        missing=verdict.missing_organizations,
+    )
+
+
+def _organizations(tally: Tally, facts: Facts) -> tuple[ChannelProgress, ...]:
+    messages = {
+        report.msp_id: report.message for report in facts.reports if report.outcome is Outcome.FAILED and report.message
+    }
+    return tuple(
+        ChannelProgress(
+            msp_id=msp_id,
+            signed=StepState(steps[Step.SIGNED]),
+            applied=StepState(steps[Step.APPLIED]),
+            joined=StepState(steps[Step.JOINED]),
+            message=status_text(messages[msp_id]) if msp_id in messages else None,
+        )
+        for msp_id, steps in sorted(tally.execution.items())
+    )

@@ -1,0 +1,158 @@
+"""Carrying out an accepted change of a channel: sign it, submit it once, and find it in the chain. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from fabric_admin.channelconfig import Verdict as PolicyVerdict
+from opssc_chaincode.model import Decision, Evidence, Outcome, Step
+from opssc_chaincode.ranking import rank_by
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.proposal import Phase
+from opssc_operator.domain.actions import Propose
+from opssc_operator.domain.channels.history import AppliedIn
+from opssc_operator.domain.channels.signatures import Signed
+from opssc_operator.domain.deployment import TAKEOVER_SECONDS
+from opssc_operator.domain.observation import ProposalObserved, rank_seed
+from opssc_operator.domain.planning import Plan
+from opssc_operator.domain.report import ReportWish, untold
+from opssc_operator.domain.stage import Conditions, Stage
+from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.domain.voting import own_vote
+from opssc_operator.domain.work_action import WorkAction
+
+RETRY_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SignUpdate(WorkAction):
+    """Sign the update as the organization's admin and report the signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitUpdate(WorkAction):
+    """Hand the update with every valid signature to the orderers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelChange:
+    """What is known of an update beyond its facts, before or after it is accepted; ``lines`` are for people."""
+
+    channel: str
+    lines: tuple[str, ...]
+    policies: tuple[PolicyVerdict, ...]
+    signed: tuple[Signed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateWork:
+    """An accepted update and what the own peer shows.
+
+    ``misfit`` says why the configuration in force no longer takes it, ``refusal`` why an orderer would not take it with
+    the signatures there are, ``ready_seconds`` for how long it would, ``refused`` what an orderer answered the last
+    try. ``successor`` is the plan that replaces a misfit, ``succeeded_by`` the proposal that did.
+    """
+
+    change: ChannelChange
+    applied: AppliedIn | None
+    misfit: str = ""
+    refusal: str = ""
+    refused: str = ""
+    ready_seconds: float = 0.0
+    successor: Plan | None = None
+    succeeded_by: str = ""
+
+    def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
+        """Sign, submit when it is this organization's turn, or say what is waited for."""
+        if self.applied is not None:
+            return self._done(observed, conditions, self.applied)
+        if self.misfit:
+            return self._stale(observed, conditions)
+        signers = tuple(each.msp_id for each in self.change.signed if each.valid)
+        waiting = self._judge_applied(signers)
+        actions: tuple[WorkAction, ...] = ()
+        requeue = None
+        if not observed.is_suspended:
+            actions, requeue = self._act(observed, signers)
+        ready = no(waiting.reason, waiting.message)
+        if observed.is_suspended:
+            ready = no(Reason.SUSPENDED, "accepted; nothing is carried out while suspended")
+        return Stage(
+            {**conditions, ConditionType.APPLIED: waiting},
+            Phase.FAILED if self.refused else Phase.ACCEPTED,
+            actions,
+            ready=ready,
+            follows=self.change.channel,
+            requeue_seconds=requeue,
+        )
+
+    def _judge_applied(self, signers: tuple[str, ...]) -> Verdict:
+        if self.refused:
+            return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.refused}")
+        if not self.refusal:
+            return no(
+                Reason.AWAITING_SUBMISSION, f"signed by {', '.join(sorted(signers))}; waiting for its config block"
+            )
+        lacking = sorted({name for verdict in self.change.policies for name in verdict.missing_organizations})
+        if lacking:
+            return no(Reason.AWAITING_SIGNATURES, f"waiting for the signature of {', '.join(lacking)}")
+        return no(Reason.SUBMISSION_REFUSED, f"an orderer would refuse it: {self.refusal}")
+
+    def _act(self, observed: ProposalObserved, signers: tuple[str, ...]) -> tuple[tuple[WorkAction, ...], float | None]:
+        """What this organization does now, and when to look again without an event."""
+        own = observed.own_msp_id
+        facts = observed.facts
+        if facts is None:
+            return (), None
+        agreed = own_vote(facts, own) is Decision.AGREE
+        if agreed and own not in signers:
+            return (SignUpdate(),), None
+        if self.refusal or own not in signers:
+            return (), None
+        wait = rank_by(rank_seed(observed.ref), signers).index(own) * TAKEOVER_SECONDS - self.ready_seconds
+        return ((SubmitUpdate(),), RETRY_SECONDS) if wait <= 0 else ((), wait)
+
+    def _done(self, observed: ProposalObserved, conditions: Conditions, applied: AppliedIn) -> Stage:
+        verdict = yes(Reason.APPLIED, f"config block {applied.block} of channel {self.change.channel} holds it")
+        return Stage(
+            {**conditions, ConditionType.APPLIED: verdict},
+            Phase.APPLIED,
+            ready=yes(Reason.READY, verdict.message),
+            waiting=False,
+            reports=self._reports(observed, applied),
+        )
+
+    def _reports(self, observed: ProposalObserved, applied: AppliedIn) -> tuple[ReportWish, ...]:
+        facts = observed.facts
+        if facts is None or observed.own_msp_id not in facts.proposal.snapshot.members:
+            return ()
+        evidence = Evidence(config_block=applied.block, config_hash=applied.block_hash)
+        return untold((ReportWish(Step.APPLIED, Outcome.DONE, evidence, ""),), facts, observed.own_msp_id)
+
+    def _stale(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
+        return decide_stale(
+            observed,
+            conditions,
+            misfit=self.misfit,
+            successor=self.successor,
+            succeeded_by=self.succeeded_by,
+        )
+
+
+def decide_stale(
+    observed: ProposalObserved, conditions: Conditions, *, misfit: str, successor: Plan | None, succeeded_by: str
+) -> Stage:
+    """A change that the channel's configuration no longer takes: its creator proposes it anew when it still can be."""
+    if succeeded_by:
+        verdict = no(Reason.STALE, f"the configuration moved on; {succeeded_by} proposes the same change anew")
+        return Stage({**conditions, ConditionType.APPLIED: verdict}, Phase.STALE, ready=verdict, waiting=False)
+    verdict = no(Reason.STALE, f"the configuration moved on: {misfit}")
+    acts = successor is not None and not observed.is_suspended
+    return Stage(
+        {**conditions, ConditionType.APPLIED: verdict},
+        Phase.STALE,
+        (Propose(successor),) if acts and successor is not None else (),
+        stalled=successor is None,
+        ready=verdict,
+    )
