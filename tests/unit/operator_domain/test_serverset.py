@@ -1,0 +1,165 @@
+"""The objects of a chaincode server: restricted, named after the package, and without anything others wrote freely."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opssc_operator.api.servers import ChaincodeServers, ServerSettings
+from opssc_operator.domain.servers import Served
+from opssc_operator.domain.serverset import (
+    Owner,
+    ServerPlan,
+    build_deployment,
+    build_network_policy,
+    build_service,
+    build_service_account,
+    is_own,
+    package_of,
+    server_name,
+    service_dns_names,
+)
+
+DIGEST = "sha256:" + "ab" * 32
+LABEL = "asset-0123456789ab"
+PACKAGE_ID = f"{LABEL}:{'cd' * 32}"
+SERVED = Served(PACKAGE_ID, LABEL, "ghcr.io/acme/asset", DIGEST, 9999)
+OWNER = Owner("org1", "org1", "uid-1")
+PLAN = ServerPlan(SERVED, ServerSettings(deploy=True), ChaincodeServers(), OWNER)
+TLS_PLAN = replace(PLAN, served=replace(SERVED, tls=True), certificate="0123")
+BUILDERS = (build_deployment, build_service, build_service_account, build_network_policy)
+EVERY_OBJECT = pytest.mark.parametrize("build", BUILDERS, ids=lambda build: build.__name__.removeprefix("build_"))
+DNS_1035 = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def container(plan: ServerPlan) -> dict[str, Any]:
+    [only] = build_deployment(plan)["spec"]["template"]["spec"]["containers"]
+    return dict(only)
+
+
+def variables(plan: ServerPlan) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container(plan)["env"]}
+
+
+def test_pods_are_restricted_as_far_as_kubernetes_can() -> None:
+    pod = build_deployment(PLAN)["spec"]["template"]["spec"]
+
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container(PLAN)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": True,
+    }
+    assert build_service_account(PLAN)["automountServiceAccountToken"] is False
+
+
+def test_the_server_is_told_what_chaincode_servers_are_told() -> None:
+    assert container(PLAN)["image"] == f"ghcr.io/acme/asset@{DIGEST}"
+    assert variables(PLAN) == {
+        "CHAINCODE_ID": PACKAGE_ID,
+        "CORE_CHAINCODE_ID_NAME": PACKAGE_ID,
+        "CHAINCODE_SERVER_ADDRESS": "0.0.0.0:9999",
+        "CHAINCODE_TLS_DISABLED": "true",
+    }
+    assert container(PLAN)["readinessProbe"]["tcpSocket"] == {"port": 9999}
+
+
+def test_peers_find_it_under_the_label_and_only_they_get_in() -> None:
+    service, policy = build_service(PLAN), build_network_policy(PLAN)
+    pod_labels = build_deployment(PLAN)["spec"]["template"]["metadata"]["labels"]
+
+    assert service["metadata"]["name"] == LABEL
+    assert service["spec"]["ports"] == [{"name": "chaincode", "protocol": "TCP", "port": 9999, "targetPort": 9999}]
+    assert service["spec"]["selector"].items() <= pod_labels.items()
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod_labels.items()
+    [rule] = policy["spec"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9999}]
+    assert rule["from"] == [
+        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "org1"}}},
+        {"namespaceSelector": {}, "podSelector": {"matchLabels": {"opssc.dev/peer": "true"}}},
+    ]
+
+
+def test_own_settings_win_over_the_organizations() -> None:
+    granted = ChaincodeServers.model_validate(
+        {"resources": {"requests": {"cpu": "100m"}}, "imagePullSecrets": [{"name": "pull"}]}
+    )
+    stated = ServerSettings.model_validate(
+        {
+            "deploy": True,
+            "replicas": 2,
+            "resources": {"limits": {"memory": "256Mi", "ephemeralStorage": "1Gi"}},
+            "env": [{"name": "LOG_LEVEL", "value": "debug"}],
+        }
+    )
+    default, own = replace(PLAN, grants=granted), replace(PLAN, grants=granted, settings=stated)
+
+    assert container(default)["resources"] == {"requests": {"cpu": "100m"}}
+    assert container(own)["resources"] == {"limits": {"memory": "256Mi", "ephemeral-storage": "1Gi"}}
+    assert variables(own)["LOG_LEVEL"] == "debug"
+    assert build_deployment(own)["spec"]["replicas"] == 2
+    assert build_deployment(own)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+
+
+def test_pods_nobody_counted_are_left_to_whoever_scales_them() -> None:
+    assert "replicas" not in build_deployment(PLAN)["spec"]
+
+
+def test_with_tls_the_certificate_is_mounted_and_another_one_is_another_pod() -> None:
+    renewed = replace(TLS_PLAN, certificate="4567")
+
+    assert variables(TLS_PLAN)["CHAINCODE_TLS_DISABLED"] == "false"
+    folder = container(TLS_PLAN)["volumeMounts"][1]["mountPath"]
+    assert variables(TLS_PLAN)["CHAINCODE_TLS_KEY"] == f"{folder}/tls.key"
+    templates = [build_deployment(plan)["spec"]["template"]["metadata"] for plan in (TLS_PLAN, renewed)]
+    assert templates[0] != templates[1]
+    assert "ghcr" not in str(service_dns_names(TLS_PLAN.served, "org1"))
+    assert service_dns_names(TLS_PLAN.served, "org1") == (
+        LABEL,
+        f"{LABEL}.org1",
+        f"{LABEL}.org1.svc",
+        f"{LABEL}.org1.svc.cluster.local",
+    )
+
+
+@EVERY_OBJECT
+def test_every_object_says_whose_it_is(build: Any) -> None:
+    body = build(PLAN)
+
+    assert is_own(body, "org1")
+    assert not is_own(body, "org2")
+    assert package_of(body) == PACKAGE_ID
+    [owner] = body["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("FabricOrganization", "uid-1")
+
+
+@EVERY_OBJECT
+def test_in_another_namespace_labels_alone_say_it(build: Any) -> None:
+    body = build(replace(PLAN, grants=ChaincodeServers(namespace="chaincodes")))
+
+    assert body["metadata"]["namespace"] == "chaincodes"
+    assert "ownerReferences" not in body["metadata"]
+    assert is_own(body, "org1")
+
+
+LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,48}[a-z0-9])?-[0-9a-f]{12}", fullmatch=True, alphabet="abz0189-")
+HASHES = st.text("0123456789abcdef", min_size=64, max_size=64)
+
+
+@given(LABELS, HASHES)
+def test_every_package_has_a_name_kubernetes_takes(label: str, digest: str) -> None:
+    assert DNS_1035.fullmatch(server_name(f"{label}:{digest}"))
+
+
+@given(LABELS, st.lists(HASHES, min_size=2, max_size=2, unique_by=lambda digest: digest[:10]))
+def test_packages_of_one_label_share_no_name(label: str, digests: list[str]) -> None:
+    first, second = (server_name(f"{label}:{digest}") for digest in digests)
+    assert first != second
