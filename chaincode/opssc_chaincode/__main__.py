@@ -28,8 +28,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--package-id", default=environment("CHAINCODE_ID"), help="ID of the installed package (CHAINCODE_ID)"
     )
-    parser.add_argument("--tls-cert", type=Path, help="PEM file of the server's certificate chain")
-    parser.add_argument("--tls-key", type=Path, help="PEM file of the server's private key")
+    parser.add_argument(
+        "--tls-cert",
+        type=Path,
+        default=environment("CHAINCODE_TLS_CERT"),
+        help="PEM file of the server's certificate chain (CHAINCODE_TLS_CERT)",
+    )
+    parser.add_argument(
+        "--tls-key",
+        type=Path,
+        default=environment("CHAINCODE_TLS_KEY"),
+        help="PEM file of the server's private key (CHAINCODE_TLS_KEY)",
+    )
     parser.add_argument("--tls-client-ca", type=Path, help="PEM file of the CA that peers' certificates must come from")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     parser.add_argument("--version", action="version", version=VERSION)

@@ -61,10 +61,14 @@ class ServerBook:
         """All claims on the server of one package."""
         return tuple(self._claims[key] for key in sorted(self._by_package.get((namespace, package_id), ())))
 
+    def problem(self, namespace: str, package_id: str) -> str:
+        """Why a server could not be made; empty when nothing is known to stand in its way."""
+        return self._problems.get((namespace, package_id), "")
+
     def set_problem(self, namespace: str, package_id: str, problem: str) -> None:
         """Note why a server could not be made, or that it could (an empty text)."""
         place = namespace, package_id
-        if self._problems.get(place, "") == problem:
+        if self.problem(namespace, package_id) == problem:
             return
         self._problems[place] = problem
         self.wake_claimants(namespace, package_id)
@@ -101,7 +105,7 @@ class ServerBook:
             wish=wish,
             said=said,
             settings=settings,
-            problem=self._problems.get((namespace, package_id), ""),
+            problem=self.problem(namespace, package_id),
             deployment=self._shelves.of(namespace).deployment(package_id),
         )
 

@@ -81,12 +81,16 @@ async def test_options_win_over_the_environment(address: str) -> None:
     assert Info.from_state(answer.payload).schema_version == 1
 
 
-async def test_tls_is_asked_for_by_files(tmp_path: Path, address: str) -> None:
+@pytest.mark.parametrize("by_environment", [False, True], ids=["options", "environment"])
+async def test_tls_is_asked_for_by_files(tmp_path: Path, address: str, *, by_environment: bool) -> None:
     tls = server_tls()
     (tmp_path / "cert.pem").write_bytes(tls.certificate)
     (tmp_path / "key.pem").write_bytes(tls.private_key)
-    files = ["--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")]
-    async with running(["opssc_chaincode", "--address", address, "--package-id", PACKAGE_ID, *files], {}) as process:
+    certificate, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    options = [] if by_environment else ["--tls-cert", certificate, "--tls-key", key]
+    variables = {"CHAINCODE_TLS_CERT": certificate, "CHAINCODE_TLS_KEY": key} if by_environment else {}
+    args = ["opssc_chaincode", "--address", address, "--package-id", PACKAGE_ID, *options]
+    async with running(args, variables) as process:
         await first_line(process)
         target = address.replace("127.0.0.1", "localhost")
         credentials = grpc.ssl_channel_credentials(tls.certificate)
