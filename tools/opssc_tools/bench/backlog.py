@@ -1,4 +1,4 @@
-"""Many open proposals on the ledger: how long operators take to look at all of them, and what they hold and ask for."""
+"""Many proposals on the ledger: how long operators take to look at all of them, and what they hold and ask for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 CONTRACT: Final = "opssc"
 PORT: Final = 9998
-CONCURRENCY: Final = 40
+OPEN: Final = 20
+CONCURRENCY: Final = 60
 MIRROR_SECONDS: Final = 900.0
 SETTLE_SECONDS: Final = 300.0
 RESYNC_SECONDS: Final = 10
@@ -107,7 +108,11 @@ async def measure_backlog(consortium: Consortium, plan: BacklogPlan, announce: C
 
 
 async def _fill(consortium: Consortium, count: int) -> None:
-    """Put valid, open proposals of the first organization on the ledger, the first one by its operator."""
+    """Put valid proposals of the first organization on the ledger, the first one by its operator.
+
+    The first ones stay open; the others are withdrawn, as most of a ledger is over, and only so many open ones of a
+    creator are mirrored.
+    """
     creator = consortium.member(1)
     first = _manifest(0)
     await creator.apply(first)
@@ -127,12 +132,20 @@ async def _fill(consortium: Consortium, count: int) -> None:
         for number in numbers:
             document = _document(pattern, _manifest(number))
             await creator.reader.gateway.submit(GOVERNANCE_CHANNEL, CONTRACT, [b"Propose", document])
+            if number >= OPEN:
+                await creator.reader.submit(
+                    GOVERNANCE_CHANNEL, CONTRACT, "Close", creator.msp_id, _name(number), "Withdrawn", "done"
+                )
 
     await together(work() for _ in range(CONCURRENCY))
 
 
+def _name(number: int) -> str:
+    return f"backlog-{number}"
+
+
 def _manifest(number: int) -> manifests.Manifest:
-    name = f"backlog-{number}"
+    name = _name(number)
     return manifests.build_proposal(name, ServicePackage(name, made_up_digest(name), PORT), chaincode=name)
 
 

@@ -23,14 +23,14 @@ def backlog(  # noqa: PLR0917 - typer reads options from parameters; nobody call
     organizations: Annotated[
         int, typer.Option("--orgs", min=2, max=MAX_ORGANIZATIONS, help="how many organizations")
     ] = 3,
-    proposals: Annotated[int, typer.Option(min=1, help="how many open proposals")] = 1000,
+    proposals: Annotated[int, typer.Option(min=1, help="how many proposals, of which 20 stay open")] = 1000,
     backend: Annotated[BackendName, typer.Option(help="who plays peers and orderer")] = BackendName.EMBEDDED,
     api_servers: Annotated[int, typer.Option(help="1: a namespace for each organization; 0: as many as sensible")] = 0,
     idle_seconds: Annotated[float, typer.Option(min=0, max=300, help="how long idleness is watched")] = 60.0,
     directory: Annotated[Path, typer.Option(help="where everything is written")] = Path(".bench"),
     json_file: Annotated[Path | None, typer.Option("--json", help="also write every figure to this file")] = None,
 ) -> None:
-    """Fill the ledger with open proposals that nobody votes on; look at resync, memory and idleness of operators."""
+    """Fill the ledger with proposals that nobody votes on; look at resync, memory and idleness of operators."""
     screen = Screen()
 
     async def measure() -> BacklogFigures:
@@ -51,7 +51,7 @@ def backlog(  # noqa: PLR0917 - typer reads options from parameters; nobody call
 
 def build_table(figures: BacklogFigures) -> Table:
     """The figures for people."""
-    title = f"{figures.proposals} open proposals, {figures.organizations} organizations on {figures.backend}"
+    title = f"{figures.proposals} proposals on the ledger, {figures.organizations} organizations on {figures.backend}"
     table = Table("", "", title=title, show_header=False)
     rows = [
         ("proposing all", f"{figures.propose_seconds:.1f} s"),
