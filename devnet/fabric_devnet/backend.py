@@ -44,6 +44,10 @@ class Backend(Protocol):
         """Stop a peer."""
         ...
 
+    async def lose_package(self, node: PeerNode, package_id: str) -> None:
+        """Remove an installed package from a stopped peer's disk, as a lost volume would."""
+        ...
+
     async def start_orderer(self, node: OrdererNode) -> None:
         """Run an orderer, with its channel participation endpoint."""
         ...

@@ -31,7 +31,7 @@ _NOT_YET: Final = frozenset({"UNAVAILABLE", "FAILED_PRECONDITION", "ABORTED"})
 
 
 async def create_channel(network: Network, channel: ChannelSpec) -> None:
-    """Create `channel`, join every orderer and every member's peers, and wait until they endorse together.
+    """Create `channel`, join every orderer and the members' peers, and wait until they endorse together.
 
     Raises NodeFailed when that takes longer than the specification's `ready_seconds`.
     """
@@ -42,16 +42,17 @@ async def create_channel(network: Network, channel: ChannelSpec) -> None:
     members = [network.organizations[msp_id] for msp_id in network.spec.members(channel)]
     try:
         async with asyncio.timeout(network.spec.ready_seconds):
-            await _join_all(network, members, block)
-            await together([_endorse_together(members, channel.name), _order(network, channel.name)])
+            joining = [(member, peer) for member in members for peer in member.peers if peer.name not in channel.absent]
+            await _join_all(network, joining, block)
+            await together([_endorse_together(joining, channel.name), _order(network, channel.name)])
     except TimeoutError as exc:
         seconds = f"{network.spec.ready_seconds:g}"
         raise NodeFailed(f"channel {channel.name}: not usable by all members within {seconds} s") from exc
 
 
-async def _join_all(network: Network, members: list[Organization], block: common_pb2.Block) -> None:
+async def _join_all(network: Network, joining: list[tuple[Organization, Peer]], block: common_pb2.Block) -> None:
     orderers = [_join_orderer(orderer, block) for orderer in network.orderers]
-    peers = [_join_peer(member, peer, block) for member in members for peer in member.peers]
+    peers = [_join_peer(member, peer, block) for member, peer in joining]
     await together([*orderers, *peers])
 
 
@@ -89,10 +90,10 @@ async def _wait_for_leader(network: Network, orderer: Orderer, channel: str) -> 
                 return
 
 
-async def _endorse_together(members: list[Organization], channel: str) -> None:
+async def _endorse_together(joining: list[tuple[Organization, Peer]], channel: str) -> None:
     """Wait until every peer's Gateway reaches a peer of every member: they know each other through gossip only."""
-    names = tuple(member.msp_id for member in members)
-    await together(_wait_for_endorsement(member, peer, channel, names) for member in members for peer in member.peers)
+    names = tuple(dict.fromkeys(member.msp_id for member, _ in joining))
+    await together(_wait_for_endorsement(member, peer, channel, names) for member, peer in joining)
 
 
 async def _wait_for_endorsement(member: Organization, peer: Peer, channel: str, names: tuple[str, ...]) -> None:

@@ -73,6 +73,12 @@ class Peer:
         """Stop the peer; its ledgers stay."""
         await self._backend.stop_peer(self.node)
 
+    async def lose_package(self, package_id: str) -> None:
+        """Remove an installed package from the peer's disk; raises SpecError while the peer runs."""
+        if self.running:
+            raise SpecError(f"{self.name} runs: stop it before a package is taken from its disk")
+        await self._backend.lose_package(self.node, package_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Orderer:

@@ -26,11 +26,15 @@ class BackendName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """One application channel; empty `members` means every organization."""
+    """One application channel; empty `members` means every organization.
+
+    `absent` names peers of members that do not join, such as `peer1.org1.example.com`.
+    """
 
     name: str
     members: tuple[str, ...] = ()
     lifecycle_endorsement: str = "MAJORITY Endorsement"
+    absent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,6 +59,10 @@ class EmbeddedBackend:
         if peer is not None:
             await peer.stop()
 
+    async def lose_package(self, node: PeerNode, package_id: str) -> None:
+        """Forget a package of a stopped peer."""
+        self._peers[node.name].lose_package(package_id)
+
     async def start_orderer(self, node: OrdererNode) -> None:
         """Run an orderer, with its channel participation endpoint; raises NodeFailed."""
         orderer = self._orderers.get(node.name)

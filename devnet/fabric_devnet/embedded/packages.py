@@ -51,6 +51,10 @@ class PackageStore:
         self._packages[installed.package_id] = installed
         return installed
 
+    def lose(self, package_id: str) -> None:
+        """Drop a package, as when its file is gone."""
+        self._packages.pop(package_id, None)
+
     def find(self, package_id: str) -> InstalledPackage | None:
         """Return an installed package, None when it is not installed."""
         return self._packages.get(package_id)

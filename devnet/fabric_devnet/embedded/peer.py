@@ -155,6 +155,10 @@ class Peer:
         await server.stop(grace=None)
         await self._runtime.close()
 
+    def lose_package(self, package_id: str) -> None:
+        """Drop an installed package, as when its file is gone."""
+        self._packages.lose(package_id)
+
     async def endorse(self, proposal: UnpackedProposal) -> proposal_response_pb2.ProposalResponse:
         """Endorse a proposal that a gateway has decoded; raises ProposalRefused."""
         return await self._endorser.endorse(proposal)

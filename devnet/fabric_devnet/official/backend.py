@@ -57,6 +57,12 @@ class OfficialBackend:
         )
         await self._start(command)
 
+    async def lose_package(self, node: PeerNode, package_id: str) -> None:
+        """Remove a package from the files of a stopped peer (Fabric: core/chaincode/persistence/persistence.go)."""
+        label, _, digest = package_id.rpartition(":")
+        store = node.data_directory / "production" / "lifecycle" / "chaincodes"
+        (store / f"{label}.{digest}.tar.gz").unlink()
+
     async def start_orderer(self, node: OrdererNode) -> None:
         """Run `orderer`."""
         command = NodeCommand(

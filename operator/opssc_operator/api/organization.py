@@ -4,7 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from opssc_chaincode.model.fields import ChaincodeName, ChaincodeVersion, ChannelName, MspID
 from opssc_operator.api.conditions import Condition
@@ -14,7 +14,7 @@ from opssc_operator.api.fields import Address, ApiModel, SecretKey, ServerName, 
 from opssc_operator.api.metadata import ApiObject
 from opssc_operator.api.package import ImagePackage
 from opssc_operator.api.secretrefs import SecretRef, TlsAuthority
-from opssc_operator.api.servers import ChaincodeServers
+from opssc_operator.api.servers import ChaincodeServers, NamespaceName
 from opssc_operator.api.trust import ImagePrefix, Trust
 
 
@@ -42,6 +42,8 @@ class PeerSource(StrEnum):
     """How a peer was found."""
 
     EXPLICIT = "Explicit"
+    SERVICE = "Service"
+    POD = "Pod"
 
 
 class IdentitySource(ApiModel):
@@ -78,10 +80,34 @@ class Peer(ApiModel):
     server_name: ServerName | None = None
 
 
-class Peers(ApiModel):
-    """The own peers."""
+LabelName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=317, pattern=r"^([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+    ),
+]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)?$")]
 
-    explicit: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=64)]
+
+class PeerSelector(ApiModel):
+    """Labels that a Service has to have to be looked at."""
+
+    match_labels: Annotated[dict[LabelName, LabelValue], Field(min_length=1, max_length=16)]
+
+
+class Peers(ApiModel):
+    """The own peers: `explicit` is all of them; without it, they are looked for in `namespaces`."""
+
+    explicit: Annotated[tuple[Peer, ...], Field(min_length=1, max_length=64)] | None = None
+    selector: PeerSelector | None = None
+    namespaces: Annotated[tuple[NamespaceName, ...], Field(max_length=16)] = ()
+    tls_ca: TlsAuthority | None = None
+
+    @model_validator(mode="after")
+    def _listed_or_found(self) -> Self:
+        if self.explicit is not None and (self.selector or self.namespaces or self.tls_ca):
+            raise ValueError("peers.explicit is all peers: leave out selector, namespaces and tlsCA, or explicit")
+        return self
 
 
 class OrdererNode(ApiModel):

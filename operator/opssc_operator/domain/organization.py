@@ -8,6 +8,8 @@ from typing import Final
 
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.organization import PeerSource
+from opssc_operator.api.surroundings import PEER_LABEL
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 _NEXT_STEPS: Final = {
@@ -27,6 +29,7 @@ class PeerLook:
     channels: tuple[str, ...] = ()
     problem: str = ""
     problem_reason: Reason | None = None
+    source: PeerSource = PeerSource.EXPLICIT
 
     @property
     def reachable(self) -> bool:
@@ -43,13 +46,19 @@ def reach_of(looks: Sequence[PeerLook]) -> Reach:
     return frozenset((look.name, look.channels) for look in looks if look.reachable)
 
 
-def judge_peers(looks: Sequence[PeerLook]) -> Verdict:
-    """All own peers answer; one silent peer is reported although the others carry on."""
+def judge_peers(looks: Sequence[PeerLook], notes: Sequence[str] = ()) -> Verdict:
+    """All own peers answer; one silent peer is reported although the others carry on.
+
+    ``notes`` say what keeps peers from being found.
+    """
+    note = "; ".join(notes)
     if not looks:
-        return no(Reason.NO_PEERS, "no peer is listed; set spec.peers")
+        hint = f"label its Service {PEER_LABEL}=true, or list the peers in spec.peers.explicit"
+        return no(Reason.NO_PEERS, note or f"no own peer is found; {hint}")
     silent = sorted((look for look in looks if not look.reachable), key=lambda look: look.name)
     if not silent:
-        return yes(Reason.PEERS_REACHABLE, f"{len(looks)} of {len(looks)} peers answer")
+        answer = f"{len(looks)} of {len(looks)} peers answer"
+        return yes(Reason.PEERS_REACHABLE, f"{answer}; {note}" if note else answer)
     first = silent[0]
     names = ", ".join(look.name for look in silent)
     reason = first.problem_reason or Reason.PEER_UNREACHABLE

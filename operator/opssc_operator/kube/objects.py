@@ -6,6 +6,7 @@ Every call but the watch has a deadline. Nothing here knows what the objects are
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,17 +17,20 @@ from opssc_operator.kube.refusal import Request
 from opssc_operator.kube.resources import FIELD_MANAGER, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from opssc_operator.kube.transport import Transport
 
 DEPLOYMENTS: Final = Resource("/apis/apps/v1", "deployments")
 SERVICES: Final = Resource("/api/v1", "services")
+PODS: Final = Resource("/api/v1", "pods")
 SERVICE_ACCOUNTS: Final = Resource("/api/v1", "serviceaccounts")
 NETWORK_POLICIES: Final = Resource("/apis/networking.k8s.io/v1", "networkpolicies")
 
 WATCH_SECONDS: Final = 300
 """How long the API server keeps one watch open."""
+PAGE: Final = 250
+"""Objects in one answer of a listing that may be long."""
 _APPLY: Final = {"fieldManager": FIELD_MANAGER, "force": "true"}
 _APPLY_TYPE: Final = "application/apply-patch+yaml"
 
@@ -86,6 +90,20 @@ class ObjectClient:
         body = await self._transport.send(request, query={"labelSelector": selector}) or {}
         version = str((body.get("metadata") or {}).get("resourceVersion") or "0")
         return Listed(version, tuple(body.get("items") or ()))
+
+    async def list_some(self, resource: Resource, namespace: str, selector: str, *, limit: int) -> Listed | None:
+        """All objects a selector finds, asked for in pages; None for more than ``limit``. Raises TransientError."""
+        request, bodies = Request("list", resource, namespace), list[Mapping[str, Any]]()
+        query = {"labelSelector": selector, "limit": str(PAGE)}
+        while True:
+            body = await self._transport.send(request, query=query) or {}
+            bodies.extend(body.get("items") or ())
+            metadata = body.get("metadata") or {}
+            if len(bodies) > limit:
+                return None
+            if not metadata.get("continue"):
+                return Listed(str(metadata.get("resourceVersion") or "0"), tuple(bodies))
+            query["continue"] = metadata["continue"]
 
     async def watch(self, resource: Resource, namespace: str, selector: str, version: str) -> AsyncIterator[Seen]:
         """Events since a resource version, until the API server ends the watch as it does every few minutes.

@@ -19,6 +19,7 @@ from fabric_admin.lifecycle import Lifecycle
 from fabric_admin.system import System
 from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.api.conditions import Reason
+from opssc_operator.api.organization import PeerSource
 from opssc_operator.domain.installation import PeerState
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.installs import Installs
@@ -35,11 +36,11 @@ _AnswerT = TypeVar("_AnswerT")
 
 @dataclass(frozen=True, slots=True)
 class PeerAddress:
-    """Where one own peer listens and how it was found (``explicit``)."""
+    """Where one own peer listens and how it was found ."""
 
     name: str
     endpoint: Endpoint
-    source: str = "explicit"
+    source: PeerSource = PeerSource.EXPLICIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from opssc_operator.api.organization import (
     FabricOrganizationStatus,
     GovernanceStatus,
     IdentityStatus,
-    PeerSource,
     PeerStatus,
 )
 from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, Reach, judge_peers, reach_of, summarize
@@ -31,10 +30,12 @@ from opssc_operator.ledger.translate import explain, reason_of
 from opssc_operator.reconcile.governance import Governance, GovernanceLook
 from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_tls_roots
 from opssc_operator.reconcile.keys import Key
+from opssc_operator.reconcile.locating import locate_peers
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.status import write_status
 from opssc_operator.reconcile.store import Invalid, ObjectStore
+from opssc_operator.reconcile.surroundings import Surroundings
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +76,11 @@ class _Looked:
 class OrganizationReconciler:
     """Keeps the session of a namespace's organization, and says in status what stands in its way."""
 
-    def __init__(self, kube: KubeClient, store: ObjectStore, sessions: Sessions) -> None:
+    def __init__(self, kube: KubeClient, store: ObjectStore, sessions: Sessions, surroundings: Surroundings) -> None:
         self._kube = kube
         self._store = store
         self._sessions = sessions
+        self._surroundings = surroundings
         self._governance = Governance()
         self._resynced: dict[str, float] = {}
         self._looked: dict[str, _Looked] = {}
@@ -89,6 +91,7 @@ class OrganizationReconciler:
         known = self._store.get(Kind.FABRIC_ORGANIZATION, key.namespace, key.name)
         chosen = self._store.organization(key.namespace)
         if chosen is None:
+            await self._surroundings.drop(key.namespace)
             await self._stop(key.namespace)
         if known is None or isinstance(known, Invalid):
             if isinstance(known, Invalid):
@@ -149,7 +152,8 @@ class OrganizationReconciler:
             identities = await load_identities(self._kube, organization)
             look.identity = yes(Reason.IDENTITY_VALID, f"acting as {organization.spec.msp_id}")
             look.identities = identities.statuses
-            session = await self._sessions.ensure(await self._settings(organization, identities))
+            addresses, notes = await self._find_peers(organization)
+            session = await self._sessions.ensure(await self._settings(organization, identities, addresses))
         except AccessDenied as exc:
             # Whoever granted less may do so for a moment: what is open works on with the keys it has.
             look.identity = no(Reason.SECRET_NOT_FOUND, exc.message)
@@ -168,7 +172,7 @@ class OrganizationReconciler:
         if due:
             session.forget()
         look.peer_looks = await _look_at_peers(session)
-        look.peers = judge_peers(look.peer_looks)
+        look.peers = judge_peers(look.peer_looks, notes)
         joined = frozenset(channel for peer in look.peer_looks for channel in peer.channels)
         self._sessions.show_channels(namespace, joined, anew=due)
         if any(peer.reachable for peer in look.peer_looks):
@@ -185,8 +189,12 @@ class OrganizationReconciler:
             look.requeue_seconds = organization.spec.resync_period.total_seconds()
         return look
 
-    async def _settings(self, organization: FabricOrganization, identities: LoadedIdentities) -> SessionSettings:
-        spec, namespace = organization.spec, organization.metadata.namespace
+    async def _find_peers(self, organization: FabricOrganization) -> tuple[tuple[PeerAddress, ...], tuple[str, ...]]:
+        """The own peers, listed or found, and what keeps others from being used; raises TerminalError, AccessDenied."""
+        peers, namespace = organization.spec.peers, organization.metadata.namespace
+        if peers.explicit is None:
+            return await locate_peers(self._kube, organization, await self._surroundings.find(organization))
+        await self._surroundings.drop(namespace)
         addresses = [
             PeerAddress(
                 peer.name,
@@ -196,14 +204,20 @@ class OrganizationReconciler:
                     server_name=peer.server_name,
                 ),
             )
-            for peer in spec.peers.explicit
+            for peer in peers.explicit
         ]
+        return tuple(addresses), ()
+
+    async def _settings(
+        self, organization: FabricOrganization, identities: LoadedIdentities, addresses: tuple[PeerAddress, ...]
+    ) -> SessionSettings:
+        spec, namespace = organization.spec, organization.metadata.namespace
         return SessionSettings(
             namespace=namespace,
             msp_id=spec.msp_id,
             governance_channel=spec.governance.channel,
             contract_name=spec.governance.chaincode,
-            peers=tuple(addresses),
+            peers=addresses,
             fingerprint=identities.fingerprint,
             admin=identities.admin,
             client=identities.client,
@@ -288,21 +302,21 @@ async def _look_at_peers(session: OrganizationSession) -> tuple[PeerLook, ...]:
 
 
 async def _look_at_peer(peer: OwnPeer) -> PeerLook:
-    address = peer.address.endpoint.address
+    address, source = peer.address.endpoint.address, peer.address.source
     try:
         channels = await peer.fetch_channels()
     except FabricError as exc:
         peer.forget()
         reason = reason_of(exc, Reason.PEER_UNREACHABLE)
-        return PeerLook(peer.name, address, problem=explain(exc), problem_reason=reason)
-    return PeerLook(peer.name, address, channels=tuple(sorted(channels)))
+        return PeerLook(peer.name, address, problem=explain(exc), problem_reason=reason, source=source)
+    return PeerLook(peer.name, address, channels=tuple(sorted(channels)), source=source)
 
 
 def _peer_status(look: PeerLook) -> PeerStatus:
     return PeerStatus(
         name=look.name,
         address=look.address,
-        source=PeerSource.EXPLICIT,
+        source=look.source,
         reachable=look.reachable,
         channels=look.channels,
         message=look.problem or None,

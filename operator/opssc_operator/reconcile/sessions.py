@@ -56,7 +56,7 @@ class Sessions:
             Wakers(
                 proposal=lambda ref: self._wake_proposal(namespace, ref),
                 channel=lambda channel: self._wake_channel(namespace, channel),
-                interrupted=lambda: self._doubt(namespace),
+                interrupted=lambda: self.doubt(namespace),
             ),
         )
         self._open[namespace] = session
@@ -137,7 +137,8 @@ class Sessions:
         self._queue.add(proposal_key(namespace, str(ref)))
         self._wake_organization(namespace, STATUS_SECONDS)
 
-    def _doubt(self, namespace: str) -> None:
+    def doubt(self, namespace: str) -> None:
+        """Have the organization looked at anew at once."""
         self._doubted.add(namespace)
         self._wake_organization(namespace, 0.0)
 

@@ -23,6 +23,7 @@ from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.serverwatch import ServerWatches
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
+from opssc_operator.reconcile.surroundings import Surroundings
 from opssc_operator.reconcile.telling import Teller
 from opssc_operator.settings import Settings
 
@@ -31,6 +32,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     """The reconcilers of one operator process, sharing one set of sessions."""
     del settings  # Everything an organization needs is in its FabricOrganization.
     sessions = Sessions(store, queue)
+    surroundings = Surroundings(kube.objects, sessions.doubt)
     book = ReportBook()
     shelves = Shelves()
     servers = ServerBook(queue, store, shelves)
@@ -40,11 +42,11 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
     proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, gatherer, workers, servers)
 
     async def close() -> None:
-        await asyncio.gather(sessions.close(), watches.close())
+        await asyncio.gather(sessions.close(), watches.close(), surroundings.close())
 
     return Reconcilers(
         by_kind={
-            KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions),
+            KeyKind.ORGANIZATION: OrganizationReconciler(kube, store, sessions, surroundings),
             KeyKind.PROPOSAL: proposals,
             KeyKind.REPORT: ReportReconciler(sessions, book),
             KeyKind.SERVER: ServerReconciler(

@@ -369,6 +369,8 @@ ALLOWED = [
     ("delete", "fabricchannels.opssc.dev"),
     ("patch", "fabricchannels.opssc.dev/status"),
     ("get", "secrets"),
+    ("list", "services"),
+    ("watch", "pods"),
     ("create", "events.events.k8s.io"),
 ]
 DENIED = [
@@ -381,7 +383,8 @@ DENIED = [
     ("patch", "fabricorganizations.opssc.dev"),
     ("update", "chaincodeproposals.opssc.dev"),
     ("get", "configmaps"),
-    ("list", "pods"),
+    ("get", "pods"),
+    ("create", "pods"),
 ]
 
 

@@ -11,6 +11,7 @@ from unit.operator_domain.test_content import CHANNEL
 from fabric_admin.definition import Definition, signature_policy_parameter
 from fabric_devnet.crypto import CertificateAuthority, Role
 from opssc_operator.api.group import Kind
+from opssc_operator.api.organization import PeerSource
 from opssc_operator.domain.deployment import Committed
 from opssc_operator.domain.organization import PeerLook, reach_of
 from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
@@ -19,9 +20,11 @@ from opssc_operator.reconcile.organization import RETRY_SECONDS, OrganizationRec
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
+from opssc_operator.reconcile.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from opssc_operator.kube.client import KubeClient
+    from opssc_operator.kube.objects import ObjectClient
     from opssc_operator.ledger.session import OrganizationSession, SessionSettings
 
     from .conftest import Manifests
@@ -54,7 +57,9 @@ async def test_a_secret_that_may_not_be_read_is_a_condition_and_tried_again(mani
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("basic"))
     sessions = Sessions(store, queue)
-    reconciler = OrganizationReconciler(cast("KubeClient", cluster), store, sessions)
+    reconciler = OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    )
 
     # When
     result = await reconciler.reconcile(organization_key("org1", "org1"))
@@ -87,7 +92,10 @@ class Session:
         self.msp_id, self.latest_block, self.members = "Org1MSP", 7, CHANNEL.members
         self.peers = self.reader = self.deployments = self.contract = self.view = self
         self.failure: OperatorError | None = None
-        self.name, self.address = "peer0", SimpleNamespace(endpoint=SimpleNamespace(address="peer0:7051"))
+        self.name, self.address = (
+            "peer0",
+            SimpleNamespace(endpoint=SimpleNamespace(address="peer0:7051"), source=PeerSource.EXPLICIT),
+        )
 
     def __getattr__(self, name: str) -> Any:
         if name in {"follow_governance", "forget", "refs", "outlines"}:
@@ -151,7 +159,9 @@ async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_fai
     body["spec"]["peers"]["explicit"][0]["tlsCA"] = {"pem": AUTHORITY.certificate_pem.decode()}
     store.put(Kind.FABRIC_ORGANIZATION, body)
     sessions = OneSession(store, queue, session)
-    reconciler = OrganizationReconciler(cast("KubeClient", cluster), store, sessions)
+    reconciler = OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    )
     key = organization_key("org1", "org1")
     session.failure = failure
     await reconciler.reconcile(key)
@@ -193,9 +203,9 @@ async def test_a_look_that_fails_takes_back_nothing_that_was_said_of_the_same_sp
     sessions = OneSession(store, queue, session)
 
     # When
-    await OrganizationReconciler(cast("KubeClient", cluster), store, sessions).reconcile(
-        organization_key("org1", "org1")
-    )
+    await OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    ).reconcile(organization_key("org1", "org1"))
 
     # Then
     assert (cluster.written[-1].get("governance") or {}).get("block") == block
