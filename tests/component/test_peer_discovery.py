@@ -118,6 +118,9 @@ async def test_services_that_come_and_go_are_followed(kubernetes: LocalCluster, 
 
 
 async def test_pods_say_whose_peers_they_are(kubernetes: LocalCluster, finder: Finder) -> None:
+    # Given
+    await kubernetes.kubectl("create", "serviceaccount", "default", "--namespace", HOME)
+
     # When
     await apply(kubernetes, pod("alpha", "Org1MSP"), pod("beta", "Org2MSP"), service("alpha"), service("beta"))
 

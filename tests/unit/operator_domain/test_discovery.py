@@ -125,9 +125,9 @@ def test_no_more_peers_than_status_holds_are_used() -> None:
         pytest.param(
             [replace(PLAIN, name="all", selector={"org": "1"}), PLAIN],
             [POD0, replace(POD0, name="peer1-0", labels={"app": "peer1", "org": "1"})],
-            ["all", "peer0"],
-            0,
-            id="the-narrowest",
+            ["peer0"],
+            1,
+            id="one-service-for-several-peers",
         ),
         pytest.param([PEER0, replace(PLAIN, name="peer1")], [POD0], ["peer0"], 0, id="labels-come-first"),
     ],
