@@ -74,6 +74,7 @@ class Reason(StrEnum):
     AWAITING_INSTALL = "AwaitingInstall"
     AWAITING_ORGANIZATIONS = "AwaitingOrganizations"
     AWAITING_COMMIT = "AwaitingCommit"
+    AWAITING_CONSENT = "AwaitingConsent"
     AWAITING_INIT = "AwaitingInit"
     AWAITING_SIGNATURES = "AwaitingSignatures"
     AWAITING_SUBMISSION = "AwaitingSubmission"

@@ -32,6 +32,13 @@ class ExecutionMode(StrEnum):
     OWN_VOTE_ONLY = "OwnVoteOnly"
 
 
+class CatchUpMode(StrEnum):
+    """Which committed chaincodes of a channel it joined later this organization installs and approves."""
+
+    TRUSTED = "Trusted"
+    MANUAL = "Manual"
+
+
 class ProposalKind(StrEnum):
     """Kinds of proposals on the ledger."""
 
@@ -169,6 +176,7 @@ class FabricOrganizationSpec(ApiModel):
     orderers: Annotated[tuple[OrdererNode, ...], Field(max_length=32)] = ()
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
+    catch_up: CatchUpMode = CatchUpMode.TRUSTED
     chaincode_servers: ChaincodeServers = ChaincodeServers()
     trust: Trust = Trust()
     mirror: Mirror = Mirror()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from opssc_operator.domain.actions import Close, Propose
 from opssc_operator.domain.deployment import TAKEOVER_SECONDS
 from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan, Preview
+from opssc_operator.domain.silence import silence_note
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, Stage, closed
 from opssc_operator.domain.verdict import no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, own_vote
@@ -86,7 +88,8 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
         raise AssertionError("an open proposal has facts")
     if observed.stale:
         return _decide_stale(observed)
-    accepted = no(_awaiting_reason(observed, facts, tally), awaiting_message(tally))
+    message = awaiting_message(tally, observed.silent, observed.governance_channel)
+    accepted = no(_awaiting_reason(observed, facts, tally), message)
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
     left = (facts.proposal.deadline - observed.now).total_seconds()
     until_expiry = left + facts.proposal.snapshot.charter.max_clock_skew_seconds + 1.0
@@ -123,6 +126,13 @@ def _awaiting_reason(observed: ProposalObserved, facts: Facts, tally: Tally) -> 
     return Reason.AWAITING_OWN_VOTE if pending else Reason.AWAITING_VOTES
 
 
-def awaiting_message(tally: Tally) -> str:
-    """``waiting for Org2MSP, Org3MSP (1/2)``: who has not voted, agreements so far and how many are needed."""
-    return f"waiting for {', '.join(tally.pending)} ({len(tally.agreed)}/{len(tally.agreed) + tally.needed})"
+def awaiting_message(tally: Tally, silent: Collection[str] = (), governance_channel: str = "") -> str:
+    """``waiting for Org2MSP, Org3MSP (1/2)``: who has not voted, agreements so far and how many are needed.
+
+    Members that cannot vote, because they are not on the governance channel, are named apart.
+    """
+    waiting = [msp_id for msp_id in tally.pending if msp_id not in silent]
+    count = f"({len(tally.agreed)}/{len(tally.agreed) + tally.needed})"
+    message = f"waiting for {', '.join(waiting)} {count}" if waiting else f"nobody is left who can vote {count}"
+    mute = [msp_id for msp_id in tally.pending if msp_id in silent]
+    return f"{message}; {silence_note(mute, governance_channel)}" if mute else message

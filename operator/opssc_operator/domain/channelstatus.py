@@ -5,7 +5,7 @@ Sorted and bounded, without any moment of looking: nothing here changes unless t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +28,7 @@ from opssc_operator.api.channel import (
 )
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.silence import silence_note, silent_members
 from opssc_operator.domain.verdict import Verdict, no, yes
 
 SHOWN_POLICIES: Final = (
@@ -135,16 +136,6 @@ def keep_height(wanted: FabricChannelStatus, standing: Mapping[str, object]) -> 
 
 def _beside_height(status: Mapping[str, object]) -> Mapping[str, object]:
     return {name: value for name, value in status.items() if name not in {"height", "conditions"}}
-
-
-def silent_members(members: Iterable[str], governing: Collection[str] | None) -> tuple[str, ...]:
-    """Members of a channel that cannot vote, because they are not on the governance channel; sorted."""
-    return () if governing is None else tuple(sorted(set(members) - set(governing)))
-
-
-def silence_note(silent: Iterable[str], governance_channel: str) -> str:
-    """``Org5MSP: not on channel ops-channel, counts as never voting``."""
-    return f"{', '.join(silent)}: not on channel {governance_channel}, counts as never voting"
 
 
 def foreign_names(chaincodes: Iterable[CommittedChaincode]) -> tuple[str, ...]:

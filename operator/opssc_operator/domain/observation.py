@@ -12,7 +12,7 @@ from opssc_chaincode.ranking import proposal_seed
 from opssc_chaincode.tally import Phase as LedgerPhase
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.organization import ExecutionMode
+from opssc_operator.api.organization import CatchUpMode, ExecutionMode
 from opssc_operator.api.proposal import DeletionPolicy, Origin
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan, Preview
@@ -52,7 +52,9 @@ class ProposalObserved:
     the own peer says about the proposal on the ledger. While it is open, ``review`` is what its kind shows of it, and
     ``successor`` what would replace it when it is ``stale``; ``succeeded_by`` names the proposal that did. ``work`` is
     what was seen of carrying it out, once it is accepted. ``mirror_until`` is when the mirror of a proposal that is
-    over is no longer wanted.
+    over is no longer wanted. ``newcomer`` says that the own organization joined the channel later, and that the own
+    peer shows what is proposed as committed. ``silent`` are the members that are not on the ``governance_channel``, who
+    count as never voting.
     """
 
     now: datetime
@@ -75,6 +77,10 @@ class ProposalObserved:
     succeeded_by: str = ""
     work: Work | None = None
     mirror_until: datetime | None = None
+    newcomer: bool = False
+    silent: tuple[str, ...] = ()
+    governance_channel: str = ""
+    catch_up: CatchUpMode = CatchUpMode.TRUSTED
 
     @property
     def ledger_kind(self) -> LedgerKind | None:

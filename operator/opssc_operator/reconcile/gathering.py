@@ -17,10 +17,12 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
 from opssc_operator.domain.outline import ended
+from opssc_operator.domain.silence import silent_members
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.voting import VoteWish, VotingRules
 from opssc_operator.errors import Bug, TransientError
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.newcomer import is_committed_here, is_to_be_shown
 from opssc_operator.reconcile.kinds.port import KindWorker
 from opssc_operator.reconcile.kinds.workers import Workers
 from opssc_operator.reconcile.objects import Objects, find_objects
@@ -71,6 +73,8 @@ class Gatherer:
             wishes=tuple(_wish(vote) for vote in objects.votes),
             facts=facts,
             tally=tally,
+            catch_up=organization.spec.catch_up,
+            governance_channel=organization.spec.governance.channel,
         )
         if facts is None or tally is None:
             manifest = objects.manifest
@@ -78,7 +82,10 @@ class Gatherer:
                 return observed
             worker = self.workers.by_object[manifest.kind]
             return replace(observed, plan=await worker.plan(observed, manifest, session))
-        return await self._gather_ledger(replace(observed, facts=facts, tally=tally), session, objects)
+        observed = await self._gather_ledger(replace(observed, facts=facts, tally=tally), session, objects)
+        if organization.spec.mirror.enabled and is_to_be_shown(observed):
+            return replace(observed, mirror_wanted=True, mirror_until=None)
+        return observed
 
     async def _gather_ledger(
         self, observed: ProposalObserved, session: OrganizationSession, objects: Objects
@@ -88,8 +95,11 @@ class Gatherer:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
         if session.msp_id not in proposal.snapshot.members:
-            message = f"{session.msp_id} is not a member of channel {proposal.snapshot.channel}"
-            return replace(observed, verified=unknown(Reason.NOT_A_MEMBER, message))
+            message = f"{session.msp_id} was not a member of channel {proposal.snapshot.channel} when this was proposed"
+            observed = replace(observed, verified=unknown(Reason.NOT_A_MEMBER, message))
+            if not tally.accepted or not await is_committed_here(facts, session):
+                return observed
+            observed = replace(observed, newcomer=True)
         worker = self.workers.by_ledger.get(proposal.kind)
         if worker is None:
             message = f"proposals of kind {proposal.kind} are not carried out here"
@@ -99,7 +109,9 @@ class Gatherer:
         if verified.reason is Reason.CHANNEL_NOT_FOUND:
             return observed
         if tally.open:
-            return await worker.review(observed, facts, session)
+            governing = await session.reader.current(observed.governance_channel)
+            silent = silent_members(proposal.snapshot.members, governing.members)
+            return await worker.review(replace(observed, silent=silent), facts, session)
         if not tally.accepted or not verified.holds:
             return observed
         return await worker.observe(observed, facts, session, objects.votes)

@@ -436,3 +436,25 @@ def test_the_mirror_of_a_proposal_that_is_over_is_looked_at_when_it_is_due(
     decision = decide_proposal(observed(REJECTED, **{**usual, **changes}))
 
     assert decision.requeue_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("silent", "message"),
+    [
+        pytest.param((), "waiting for Org2MSP, Org3MSP (1/2)", id="none"),
+        pytest.param(
+            ("Org3MSP",),
+            "waiting for Org2MSP (1/2); Org3MSP: not on channel ops-channel, counts as never voting",
+            id="one",
+        ),
+        pytest.param(
+            ("Org2MSP", "Org3MSP"),
+            "nobody is left who can vote (1/2); Org2MSP, Org3MSP: not on channel ops-channel, counts as never voting",
+            id="all",
+        ),
+    ],
+)
+def test_who_cannot_vote_is_not_waited_for_and_named(silent: tuple[str, ...], message: str) -> None:
+    decision = decide_proposal(observed(facts(), silent=silent, governance_channel="ops-channel"))
+
+    assert decision.conditions[ConditionType.ACCEPTED].message == message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from fabric_devnet.network import Network
 from fabric_devnet.official.home import FabricHome
@@ -23,7 +23,7 @@ from opssc_tools.environment.process import PythonProgram
 from opssc_tools.environment.spec import GOVERNANCE_CHANNEL, PROJECT_ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     from fabric_devnet.network import Organization
     from opssc_tools.cluster import Cluster
@@ -79,15 +79,16 @@ class Consortium:
         """Organization `number`, counted from 1."""
         return self.members[number - 1]
 
-    async def admit(self, member: Member, *channels: str) -> None:
+    async def admit(self, member: Member, *channels: str, spec: Mapping[str, Any] | None = None) -> None:
         """Let a newcomer into the governance channel and these, and wait until its operator is ready.
 
-        Its operator begins to run here: as with the others, it deploys the contract for its own organization.
+        Its operator begins to run here: as with the others, it deploys the contract for its own organization. `spec`
+        replaces parts of its FabricOrganization's.
         """
         for channel in (GOVERNANCE_CHANNEL, *channels):
             await join_channel(self.network, channel, member.organization)
         member.serve(CONTRACT_MODULE, manifests.contract_package())
-        await self._introduce(member)
+        await self._introduce(member, spec)
         member.operator.start()
         await self._until_ready(member)
 
@@ -121,10 +122,11 @@ class Consortium:
         await asyncio.gather(*(self._until_ready(member) for member in founders))
         announce(f"the operators deployed the OpsSC contract on {GOVERNANCE_CHANNEL} together")
 
-    async def _introduce(self, member: Member) -> None:
+    async def _introduce(self, member: Member, spec: Mapping[str, Any] | None = None) -> None:
         organization = manifests.build_organization(
             member.organization, governance_channel=GOVERNANCE_CHANNEL, resync_period=self.spec.resync_period
         )
+        organization["spec"].update(spec or {})
         folder = self.spec.directory / "manifests" / member.name
         manifests.write(folder, "fabricorganization.yaml", organization)
         await member.apply(*manifests.build_secrets(member.organization), organization)

@@ -9,6 +9,7 @@ from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Phase
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.catchup import hesitate
 from opssc_operator.domain.choices import ASIDE_AND_DONE, LocalChoice, stands_aside
 from opssc_operator.domain.deployment import (
     DeploymentDecision,
@@ -60,7 +61,7 @@ class ChaincodeWork:
         deployment = decide_deployment(self.target, self.deployment)
         aside = self.aside(observed)
         reports = self._reports(observed, deployment, aside)
-        if self.superseded_by is not None and not deployment.committed.holds:
+        if self.superseded_by is not None and (observed.newcomer or not deployment.committed.holds):
             verdict = no(Reason.SUPERSEDED, f"{self.superseded_by} was accepted later for the same sequence")
             return Stage(
                 {**conditions, ConditionType.COMMITTED: verdict},
@@ -83,15 +84,18 @@ class ChaincodeWork:
             vote_problems=self._vote_problems(),
             requeue_seconds=deployment.requeue_seconds if acts else None,
         )
-        return stage if aside is not None else self._with_initialization(observed, stage)
+        if aside is not None or observed.newcomer:
+            return stage
+        return self._with_initialization(observed, stage)
 
     def aside(self, observed: ProposalObserved) -> Verdict | None:
         """Why this organization leaves its own nodes alone although the proposal was accepted."""
-        return self.choice_problem or stands_aside(
-            voting_observed(observed),
-            execution=observed.execution,
-            is_committed=is_committed(self.target, self.deployment),
-        )
+        voting, content = voting_observed(observed), None if observed.facts is None else observed.facts.proposal.content
+        if observed.newcomer and isinstance(content, ChaincodeContent):
+            hesitation = hesitate(voting, content.package, mode=observed.catch_up, execution=observed.execution)
+            return self.choice_problem or hesitation
+        committed = is_committed(self.target, self.deployment)
+        return self.choice_problem or stands_aside(voting, execution=observed.execution, is_committed=committed)
 
     def _vote_problems(self) -> Mapping[str, Verdict]:
         if self.choice is None or self.choice.problem is None:
@@ -122,7 +126,8 @@ class ChaincodeWork:
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None
     ) -> tuple[ReportWish, ...]:
-        if observed.facts is None:
+        if observed.facts is None or observed.newcomer:
+            # Whoever was no member when it was proposed has no say on the ledger.
             return ()
         return missing_reports(
             observed.facts,

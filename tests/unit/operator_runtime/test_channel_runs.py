@@ -1,0 +1,198 @@
+"""A run about a channel: when its object is made, kept, refused and removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from unit.fabric.channel import PROFILE, build, load
+from unit.operator_domain.test_content import CHANNEL
+
+from opssc_operator.api.conditions import Reason
+from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
+from opssc_operator.errors import TransientError
+from opssc_operator.ledger.inventory import ChannelInventory
+from opssc_operator.reconcile.channel import ChannelReconciler
+from opssc_operator.reconcile.keys import channel_key
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.sessions import CHANNEL_SECONDS, Sessions
+from opssc_operator.reconcile.store import ObjectStore
+
+if TYPE_CHECKING:
+    from opssc_operator.kube.client import KubeClient
+    from opssc_operator.ledger.session import OrganizationSession
+
+    from .conftest import Manifests
+
+KEY = channel_key("org1", "mychannel")
+OWNER = {"apiVersion": "opssc.dev/v1alpha1", "kind": "FabricOrganization", "name": "org1", "uid": "1"}
+STANDING = {"observedGeneration": 1, "height": 7, "configSequence": 3}
+
+
+class Cluster:
+    """An API server that takes everything, and a watch that tells of what is made."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+        self.written: list[tuple[str, dict[str, Any]]] = []
+        self.deleted: list[str] = []
+
+    async def apply(self, kind: Kind, manifest: dict[str, Any]) -> None:
+        metadata = {"uid": "new", "resourceVersion": "9", "generation": 1, **manifest["metadata"]}
+        body = {"apiVersion": "opssc.dev/v1alpha1", "kind": str(kind), **manifest, "metadata": metadata, "status": {}}
+        self.store.put(kind, body)
+
+    async def apply_status(self, kind: Kind, namespace: str, name: str, uid: str, status: dict[str, Any]) -> bool:
+        del kind, namespace, uid
+        self.written.append((name, status))
+        return True
+
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
+        del kind, namespace, uid
+        self.deleted.append(name)
+
+    async def post_event(self, *arguments: object, **words: object) -> None:
+        """Events are not looked at here."""
+
+
+class Session:
+    """An organization whose one peer has joined a channel without any chaincode, or whose peers are away."""
+
+    def __init__(self, *, joined: bool = True, failure: TransientError | None = None) -> None:
+        self.inventory = self.reader = self.view = self
+        self._joined, self._failure = joined, failure
+        self.followed: list[str] = []
+        self.loaded = True
+
+    async def joined(self, channel: str) -> bool:
+        del channel
+        if self._failure is not None:
+            raise self._failure
+        return self._joined
+
+    async def look(self, channel: str) -> ChannelInventory:
+        del channel
+        return ChannelInventory(load(build(PROFILE)), 3, 9, ("peer0",), ())
+
+    async def current(self, channel: str) -> Any:
+        del channel
+        return CHANNEL
+
+    def follow_channel(self, channel: str) -> None:
+        self.followed.append(channel)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Setup:
+    """A namespace with an organization, and what a run needs."""
+
+    def __init__(self, manifests: Manifests, session: Session) -> None:
+        self.store = ObjectStore()
+        self.store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+        self.queue = WorkQueue()
+        self.sessions = Sessions(self.store, self.queue)
+        self.sessions._open["org1"] = cast("OrganizationSession", session)
+        self.cluster = Cluster(self.store)
+        self.reconciler = ChannelReconciler(cast("KubeClient", self.cluster), self.store, self.sessions)
+
+    def put(
+        self, manifests: Manifests, name: str = "mychannel", *, own: bool = True, status: dict[str, Any] | None = None
+    ) -> None:
+        metadata = {"labels": {ORIGIN_LABEL: MIRRORED}, "ownerReferences": [OWNER]} if own else {}
+        self.store.put(Kind.FABRIC_CHANNEL, manifests.channel(name, "mychannel", **metadata) | {"status": status or {}})
+
+
+async def test_a_channel_that_is_joined_gets_an_object_and_is_followed(manifests: Manifests) -> None:
+    setup = Setup(manifests, session := Session())
+
+    await setup.reconciler.reconcile(KEY)
+
+    ((name, status),) = setup.cluster.written
+    assert (name, status["height"], status["configBlock"]) == ("mychannel", 9, 3)
+    assert session.followed == ["mychannel"]
+    made = setup.store.get(Kind.FABRIC_CHANNEL, "org1", "mychannel")
+    assert made is not None
+    assert made.metadata.mirrored
+
+
+async def test_a_channel_that_no_peer_has_joined_any_more_loses_its_object(manifests: Manifests) -> None:
+    setup = Setup(manifests, Session(joined=False))
+    setup.put(manifests)
+    setup.put(manifests, "mine", own=False)
+
+    await setup.reconciler.reconcile(KEY)
+
+    assert setup.cluster.deleted == ["mychannel"]
+
+
+async def test_a_failure_to_look_keeps_what_stands_and_says_so(manifests: Manifests) -> None:
+    # Given
+    silence = TransientError("peer0: no answer in time", reason=Reason.PEER_UNREACHABLE)
+    setup = Setup(manifests, Session(failure=silence))
+    setup.put(manifests, status=STANDING)
+
+    # When
+    with pytest.raises(TransientError):
+        await setup.reconciler.reconcile(KEY)
+
+    # Then
+    ((_, status),) = setup.cluster.written
+    assert {name: status[name] for name in STANDING} == STANDING
+    ready = {item["type"]: item for item in status["conditions"]}["Ready"]
+    assert (ready["status"], ready["reason"]) == ("False", "PeerUnreachable")
+    assert ready["message"] == "not up to date: peer0: no answer in time"
+
+
+async def test_an_object_that_somebody_else_made_is_refused_and_stays(manifests: Manifests) -> None:
+    setup = Setup(manifests, Session())
+    setup.put(manifests, own=False)
+
+    await setup.reconciler.reconcile(KEY)
+
+    ((name, status),) = setup.cluster.written
+    assert name == "mychannel"
+    assert {item["type"]: item["reason"] for item in status["conditions"]} == {
+        "Ready": "InvalidSpec",
+        "Stalled": "InvalidSpec",
+    }
+    assert setup.cluster.deleted == []
+
+
+async def test_channels_that_are_new_or_gone_are_looked_at_and_at_a_resync_all(manifests: Manifests) -> None:
+    # Given
+    setup = Setup(manifests, Session())
+    setup.put(manifests)
+    sessions, queue = setup.sessions, setup.queue
+
+    def asked() -> list[str]:
+        found = []
+        while (key := queue._schedule.take()) is not None:
+            found.append(key.name)
+            queue._schedule.done(key)
+        return found
+
+    # When and then
+    sessions.show_channels("org1", frozenset({"mychannel", "other"}), anew=False)
+    assert asked() == ["mychannel", "other"]
+    sessions.show_channels("org1", frozenset({"mychannel", "other"}), anew=False)
+    assert asked() == []
+    sessions.show_channels("org1", frozenset({"mychannel", "other"}), anew=True)
+    assert asked() == ["mychannel", "other"]
+    sessions.show_channels("org1", frozenset({"other"}), anew=False)
+    assert asked() == ["mychannel"]
+    assert sessions.take_anew(KEY)
+    assert not sessions.take_anew(KEY)
+
+
+async def test_many_blocks_ask_for_one_look_at_their_channel(manifests: Manifests) -> None:
+    setup = Setup(manifests, Session())
+
+    for _ in range(100):
+        setup.sessions._wake_channel("org1", "mychannel")
+
+    assert (setup.queue.ready, setup.queue.delayed) == (0, 1)
+    due = setup.queue._schedule.next_due()
+    assert due is not None
+    assert due <= setup.queue._clock() + CHANNEL_SECONDS
