@@ -93,13 +93,21 @@ class Ground:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, cluster: LocalCluster, root: Path, namespace: str, *, roles: int = 2, servers: str | None = None
+        cls,
+        cluster: LocalCluster,
+        root: Path,
+        namespace: str,
+        *,
+        roles: int = 2,
+        servers: str | None = None,
+        registries: tuple[str, ...] = ("example.com",),
     ) -> AsyncIterator[Ground]:
         """An operator's server part in a namespace; with one role only it may not touch servers."""
         await cluster.apply_crds(root / "crds")
         rbac = [root / "config" / "rbac" / name for name in ("operator.yaml", "chaincode-servers.yaml")]
         kubeconfig = await cluster.create_operator_credentials(namespace, "opssc-operator", *rbac[:roles])
         manifest = yaml.safe_load((root / "config/samples/org1/fabricorganization.yaml").read_text(encoding="utf-8"))
+        manifest["spec"]["trust"] = {"imageRegistries": list(registries)}
         if servers is not None:
             manifest["spec"]["chaincodeServers"] = {"namespace": servers}
         text = await cluster.kubectl(

@@ -6,7 +6,6 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-import pytest
 import yaml
 from component.chaincodeservers import Ground, served
 
@@ -213,11 +212,16 @@ async def test_what_the_operator_may_not_do_is_said_to_who_asked(kubernetes: Loc
         await ground.until_problem(FIRST, "to its Role in servers-denied")
 
 
-@pytest.mark.parametrize("namespace", ["servers-nowhere"])
-async def test_a_namespace_that_is_missing_is_named(
-    kubernetes: LocalCluster, project_root: Path, namespace: str
-) -> None:
-    async with Ground.open(kubernetes, project_root, "servers-lost", servers=namespace) as ground:
+async def test_a_namespace_that_is_missing_is_named(kubernetes: LocalCluster, project_root: Path) -> None:
+    async with Ground.open(kubernetes, project_root, "servers-lost", servers="servers-nowhere") as ground:
         ground.claim(FIRST)
 
-        await ground.until_problem(FIRST, namespace)
+        await ground.until_problem(FIRST, "servers-nowhere")
+
+
+async def test_an_image_of_a_registry_nobody_trusts_is_not_run(kubernetes: LocalCluster, project_root: Path) -> None:
+    async with Ground.open(kubernetes, project_root, "servers-trust", registries=("example.org",)) as ground:
+        ground.claim(FIRST)
+
+        await ground.until_problem(FIRST, "image example.com/asset is not in trust.imageRegistries")
+        assert await ground.parts() == {}

@@ -13,7 +13,9 @@ from typing import Any, Final
 from opssc_chaincode.model import CcaasPackage
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.servers import ServerSettings
+from opssc_operator.api.trust import Trust
 from opssc_operator.domain.outline import Slot
+from opssc_operator.domain.trust import continues
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 _AVAILABLE: Final = "Available"
@@ -118,16 +120,11 @@ def decide_server(claims: Sequence[Claim], *, referenced: bool | None = None) ->
     return Keep() if served is None else Run(served, speaker.settings)
 
 
-def image_refusal(image_name: str, registries: Sequence[str] | None) -> str:
-    """Why an image is not run, or an empty text; ``registries`` None means that nothing limits them."""
-    if registries is None or any(image_is_from(image_name, registry) for registry in registries):
+def image_refusal(image_name: str, trust: Trust) -> str:
+    """Why an image is not run, or an empty text."""
+    if any(continues(image_name, prefix) for prefix in trust.image_registries):
         return ""
-    return f"image {image_name} is not of trust.imageRegistries of the FabricOrganization; add its registry there"
-
-
-def image_is_from(image_name: str, registry: str) -> bool:
-    """Whether an image name begins with a registry, or registry and path, at a boundary."""
-    return image_name == registry or image_name.startswith(registry.rstrip("/") + "/")
+    return f"image {image_name} is not in trust.imageRegistries of the FabricOrganization, so it is not run; add it"
 
 
 def served_by(source: object, package_id: str) -> Served | None:

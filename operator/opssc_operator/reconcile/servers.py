@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
+from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.domain.servers import AskPeers, Keep, Remove, Run, ServerDecision, decide_server, image_refusal
 from opssc_operator.domain.serverset import (
@@ -115,9 +116,9 @@ class ServerReconciler:
         return decide_server(claims, referenced=referenced), LOOK_AGAIN_SECONDS if referenced else None
 
     async def _run(self, key: Key, organization: FabricOrganization, wanted: Run) -> float | None:
-        refusal = image_refusal(wanted.served.image_name, trusted_registries(organization))
+        refusal = image_refusal(wanted.served.image_name, organization.spec.trust)
         if refusal:
-            raise TerminalError("ImageNotTrusted", refusal)
+            raise TerminalError(Reason.UNTRUSTED_SOURCE, refusal)
         metadata = organization.metadata
         owner = Owner(metadata.namespace, metadata.name, metadata.uid)
         plan = ServerPlan(wanted.served, wanted.settings, organization.spec.chaincode_servers, owner)
@@ -172,9 +173,3 @@ def check_own(resource: Resource, known: Manifest, plan: ServerPlan) -> None:
             IN_THE_WAY,
             f"{where} still serves package {other} of the same label; it is taken over once that is replaced",
         )
-
-
-def trusted_registries(organization: FabricOrganization) -> tuple[str, ...] | None:
-    """The registries images may come from; None while the organization's trust does not limit them."""
-    del organization
-    return None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from opssc_chaincode.model import CcaasPackage, Connection, Image, UnchangedPackage, ccaas_label
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.servers import ServerSettings
+from opssc_operator.api.trust import Trust
 from opssc_operator.domain.servers import (
     AskPeers,
     Claim,
@@ -117,7 +118,6 @@ def test_a_server_runs_only_where_somebody_here_asked_for_it(claims: list[Claim]
 @pytest.mark.parametrize(
     ("image", "registries", "refused"),
     [
-        pytest.param("ghcr.io/acme/asset", None, False, id="no-list"),
         pytest.param("ghcr.io/acme/asset", (), True, id="empty-list"),
         pytest.param("ghcr.io/acme/asset", ("ghcr.io",), False, id="registry"),
         pytest.param("ghcr.io/acme/asset", ("ghcr.io/acme/",), False, id="path"),
@@ -125,10 +125,8 @@ def test_a_server_runs_only_where_somebody_here_asked_for_it(claims: list[Claim]
         pytest.param("ghcr.io/acme-evil/asset", ("ghcr.io/acme",), True, id="longer-path"),
     ],
 )
-def test_an_image_runs_only_from_a_trusted_registry(
-    image: str, registries: tuple[str, ...] | None, refused: bool
-) -> None:
-    assert bool(image_refusal(image, registries)) is refused
+def test_an_image_runs_only_from_a_trusted_registry(image: str, registries: tuple[str, ...], refused: bool) -> None:
+    assert bool(image_refusal(image, Trust(image_registries=registries))) is refused
 
 
 @pytest.mark.parametrize(

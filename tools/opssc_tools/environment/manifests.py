@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fabric_devnet.network import Organization
 
 Manifest = dict[str, Any]
+REGISTRIES: Final = ("ghcr.io/opssc", "opssc.invalid")
+"""Where images are said to be: those of samples, and those that a node has without any registry."""
 SAMPLES: Final = PROJECT_ROOT / "config" / "samples"
 ADDRESS_TEMPLATE: Final = "{{{{.chaincode_host}}}}:{port}"
 """Rendered by each peer's builder with the loopback address of its organization; the package is the same everywhere."""
@@ -109,6 +111,7 @@ def build_organization(organization: Organization, *, governance_channel: str, r
         for peer in organization.peers
     ]
     spec["resyncPeriod"] = resync_period
+    spec["trust"] = {"imageRegistries": list(REGISTRIES)}
     return manifest
 
 
