@@ -10,7 +10,7 @@ from fabric_protos.msp import msp_config_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin import genesis
-from fabric_admin.channelconfig import Address, ChannelConfig, Organization
+from fabric_admin.channelconfig import Address, ChannelConfig, Organization, refuse_hazards
 from fabric_admin.errors import BlockError, ConfigError
 from opssc_chaincode.model import Recipe
 from opssc_operator.domain.channels.application import ChangeRefused, build_consenter
@@ -80,10 +80,18 @@ def build_genesis(channel: str, recipe: Recipe) -> bytes:
         config = ChannelConfig.from_block(block)
         if config.batch is not None:
             config.batch.check()
+        plain = ChannelConfig.from_block(genesis.build(build_profile(channel, _plain(recipe))))
+        # What is unusual in it must not make it worse than a channel with the usual policies and levels.
+        refuse_hazards(plain.config, config.config)
     except (ConfigError, BlockError) as exc:
         element = exc.element if isinstance(exc, ConfigError) else ""
         raise ChangeRefused(f"create: {exc}", element) from exc
     return block.SerializeToString(deterministic=True)
+
+
+def _plain(recipe: Recipe) -> Recipe:
+    """The same organizations and consensus, and everything else as usual."""
+    return Recipe(members=recipe.members, orderers=recipe.orderers, consensus=recipe.consensus)
 
 
 def same_block(one: bytes, other: bytes) -> bool:
@@ -106,7 +114,10 @@ def check_own_definition(recipe: Recipe, own: Organization) -> str:
         if listed.msp_id != own.msp_id:
             continue
         wanted = msp_config_pb2.FabricMSPConfig.FromString(build_msp(listed.msp_id, listed.definition).config)
-        if wanted != msp_config_pb2.FabricMSPConfig.FromString(own.msp.to_config().config):
+        shown = msp_config_pb2.FabricMSPConfig.FromString(own.msp.to_config().config)
+        if not shown.HasField("crypto_config"):
+            shown.crypto_config.CopyFrom(wanted.crypto_config)
+        if wanted != shown:
             return f"create gives {own.msp_id} another definition than the ops channel shows; disagree"
     return ""
 
