@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from fabric_admin import tarball
 from fabric_admin.errors import PackageError
+from fabric_admin.sourcetree import Language, SourceFile, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,13 +57,13 @@ def check_label(label: str) -> None:
         )
 
 
-def parse(data: bytes) -> ParsedPackage:
+def parse(data: bytes, *, unambiguous: bool = False) -> ParsedPackage:
     """Return what a package contains; raises PackageError with the peer's reason.
 
-    Like a peer it ignores unknown entries and takes the last of two entries with one name.
+    Like a peer it ignores unknown entries and takes the last of two entries with one name. With ``unambiguous`` two
+    such entries are refused, since people who looked at the package may have seen the first.
     """
-    if len(data) > MAX_PACKAGE_BYTES:
-        raise PackageError(f"the package is larger than {MAX_PACKAGE_BYTES} bytes")
+    _check_whole(data, unambiguous=unambiguous)
     with _during("error reading as gzip stream"):
         archive = iter(tarball.open_archive(data, MAX_PACKAGE_BYTES))
     code: bytes | None = None
@@ -88,6 +89,19 @@ def parse(data: bytes) -> ParsedPackage:
         raise PackageError("did not find any package metadata (missing metadata.json)")
     check_label(metadata.label)
     return ParsedPackage(metadata.label, metadata.type, metadata.path, code, package_id(metadata.label, data))
+
+
+def _check_whole(data: bytes, *, unambiguous: bool) -> None:
+    if len(data) > MAX_PACKAGE_BYTES:
+        raise PackageError(f"the package is larger than {MAX_PACKAGE_BYTES} bytes")
+    if not unambiguous:
+        return
+    seen = set()
+    for entry in tarball.open_archive(data, MAX_PACKAGE_BYTES):
+        name = posixpath.normpath(entry.name)
+        if name in seen:
+            raise PackageError(f"the package holds {name} twice, of which peers take the last; build it anew")
+        seen.add(name)
 
 
 def check_install(parsed: ParsedPackage) -> None:
@@ -159,6 +173,16 @@ def build_k8s(label: str, image_name: str, image_digest: str, *, indexes: Mappin
     return _build(label, "k8s", {"image.json": _canonical(image)}, indexes)
 
 
+def build_git(tree: Mapping[str, SourceFile], label: str, language: Language, *, path: str = "") -> bytes:
+    """Return a package of the source code at ``path`` of a tree, laid out as the ``peer`` packager does it.
+
+    ``tree`` holds every file of one commit by path; the same tree gives the same bytes everywhere. Of Go the whole
+    module is taken and has to be vendored, because nothing in the tree is run. Raises PackageError.
+    """
+    layout = lay_out(tree, language, path)
+    return _pack(label, language, layout.path, layout.files)
+
+
 def _build(label: str, kind: str, files: Mapping[str, bytes], indexes: Mapping[str, bytes] | None) -> bytes:
     check_label(label)
     code = {**files}
@@ -166,7 +190,12 @@ def _build(label: str, kind: str, files: Mapping[str, bytes], indexes: Mapping[s
         if not _INDEX_PATH.fullmatch(path):
             raise PackageError(f"index path '{path}' is not [collections/<collection>/]indexes/<name>.json")
         code[INDEX_FOLDER + path] = content
-    metadata = _canonical({"label": label, "path": "", "type": kind})
+    return _pack(label, kind, "", code)
+
+
+def _pack(label: str, kind: str, path: str, code: Mapping[str, bytes]) -> bytes:
+    check_label(label)
+    metadata = _canonical({"label": label, "path": path, "type": kind})
     return tarball.write({METADATA_FILE: metadata, CODE_FILE: tarball.write(code)})
 
 

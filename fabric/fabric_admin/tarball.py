@@ -27,6 +27,7 @@ _OLD_REGULAR: Final = 0
 _MAX_SIZE_DIGITS: Final = 20
 _MAX_NAME: Final = 100
 _MAX_PREFIX: Final = 155
+_MAX_PATH: Final = 4096
 _MAX_SPECIAL_BYTES: Final = 1 << 20
 _MAX_LENGTH_DIGITS: Final = 9
 _OCTAL: Final = re.compile(rb"[0-7]*")
@@ -34,11 +35,11 @@ _BAD_HEADER: Final = "archive/tar: invalid tar header"
 
 
 def write(files: Mapping[str, bytes]) -> bytes:
-    """Return the files as ``.tar.gz``: ustar, entries sorted, no owner, no time, stored blocks."""
+    """Return the files as ``.tar.gz``: ustar, pax for long paths, entries sorted, no owner, no time, stored blocks."""
     parts = []
     for name in sorted(files, key=lambda each: each.encode()):
         content = files[name]
-        parts += [_header(name, len(content)), content, bytes(-len(content) % _BLOCK)]
+        parts += [*_headers(name, len(content)), content, bytes(-len(content) % _BLOCK)]
     return write_stored(b"".join((*parts, _ZERO, _ZERO)))
 
 
@@ -189,8 +190,23 @@ def _pax_records(content: bytes) -> dict[str, str]:
     return found
 
 
-def _header(name: str, size: int) -> bytes:
-    prefix, short = _split_name(name)
+def _headers(name: str, size: int) -> list[bytes]:
+    """The header of a file, after an extended one when its path does not fit."""
+    split = _split_name(name)
+    if split is not None:
+        return [_header(split, size)]
+    encoded = name.encode()
+    if len(encoded) > _MAX_PATH:
+        raise PackageError(f"path {name[:100]}... is too long for a package")
+    length = len(encoded) + len(b" path=\n")
+    length += len(str(length + len(str(length))))
+    record = b"%d path=%s\n" % (length, encoded)
+    extended = _header((b"", b"PaxHeaders.0/long"), len(record), _PAX)
+    return [extended, record, bytes(-len(record) % _BLOCK), _header((b"", encoded[-_MAX_NAME:]), size)]
+
+
+def _header(split: tuple[bytes, bytes], size: int, type_flag: int = REGULAR) -> bytes:
+    prefix, short = split
     block = bytearray(_BLOCK)
     for offset, field in (
         (0, short),
@@ -200,7 +216,7 @@ def _header(name: str, size: int) -> bytes:
         (124, b"%011o\0" % size),
         (136, b"00000000000\0"),
         (148, b" " * 8),
-        (156, b"0"),
+        (156, bytes([type_flag])),
         (257, b"ustar\x0000"),
         (329, b"0000000\0"),
         (337, b"0000000\0"),
@@ -211,12 +227,12 @@ def _header(name: str, size: int) -> bytes:
     return bytes(block)
 
 
-def _split_name(name: str) -> tuple[bytes, bytes]:
-    """Return (prefix, name) for ustar's two fields; raises PackageError when it does not fit."""
+def _split_name(name: str) -> tuple[bytes, bytes] | None:
+    """Return (prefix, name) for ustar's two fields; None when it does not fit."""
     encoded = name.encode()
     if len(encoded) <= _MAX_NAME:
         return b"", encoded
     cut = encoded.rfind(b"/", 0, _MAX_PREFIX + 1)
     if cut <= 0 or not 0 < len(encoded) - cut - 1 <= _MAX_NAME:
-        raise PackageError(f"path {name} is too long for a package")
+        return None
     return encoded[:cut], encoded[cut + 1 :]

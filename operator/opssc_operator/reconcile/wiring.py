@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.reconcile.channel import ChannelReconciler
@@ -26,23 +29,28 @@ from opssc_operator.reconcile.store import ObjectStore
 from opssc_operator.reconcile.surroundings import Surroundings
 from opssc_operator.reconcile.telling import Teller
 from opssc_operator.settings import Settings
+from opssc_operator.sources.cache import PackageCache
+from opssc_operator.sources.desk import FetchDesk
 
 
 def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, settings: Settings) -> Reconcilers:
     """The reconcilers of one operator process, sharing one set of sessions."""
-    del settings  # Everything an organization needs is in its FabricOrganization.
+    folder = settings.cache_dir or Path(mkdtemp(prefix="opssc-packages-"))
+    desk = FetchDesk(PackageCache(folder))
     sessions = Sessions(store, queue)
     surroundings = Surroundings(kube.objects, sessions.doubt)
     book = ReportBook()
     shelves = Shelves()
     servers = ServerBook(queue, store, shelves)
     watches = ServerWatches(kube.objects, shelves, servers, queue)
-    workers = build_workers(servers, Packages(store), kube)
+    workers = build_workers(servers, Packages(kube, store, queue, desk), kube)
     gatherer = Gatherer(store, workers)
     proposals = ProposalReconciler(kube, store, Teller(kube, store), sessions, queue, book, gatherer, workers, servers)
 
     async def close() -> None:
-        await asyncio.gather(sessions.close(), watches.close(), surroundings.close())
+        await asyncio.gather(sessions.close(), watches.close(), surroundings.close(), desk.close())
+        if settings.cache_dir is None:
+            rmtree(folder, ignore_errors=True)
 
     return Reconcilers(
         by_kind={

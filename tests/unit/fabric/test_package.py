@@ -149,12 +149,30 @@ def test_a_flood_of_entries_is_refused() -> None:
         package.unpack_code(_with_code(flood))
 
 
-def test_long_paths_are_split_the_way_tar_does() -> None:
-    path = f"collections/{'c' * 60}/indexes/{'i' * 80}.json"
+@pytest.mark.parametrize("name", ["i" * 80, "i" * 120, "i" * 900, "i" * 1000], ids=["prefix", "pax", "pax-3", "pax-4"])
+def test_long_paths_are_written_the_way_tar_does(name: str) -> None:
+    path = f"collections/{'c' * 60}/indexes/{name}.json"
 
     data = package.build_ccaas("label", "host:1", indexes={path: b"{}"})
 
-    assert package.unpack_code(package.parse(data))[f"META-INF/statedb/couchdb/{path}"] == b"{}"
+    parsed = package.parse(data)
+    assert package.unpack_code(parsed)[f"META-INF/statedb/couchdb/{path}"] == b"{}"
+    with tarfile.open(fileobj=io.BytesIO(parsed.code), mode="r:gz") as archive:
+        assert f"META-INF/statedb/couchdb/{path}" in archive.getnames()
+
+
+def test_two_entries_of_one_name_are_taken_as_a_peer_does_and_refused_to_whom_it_matters() -> None:
+    metadata = b'{"label":"%s","type":"ccaas","path":""}'
+    entries = [
+        ("code.tar.gz", tarfile.REGTYPE, b"code"),
+        ("metadata.json", tarfile.REGTYPE, metadata % b"first"),
+        ("metadata.json", tarfile.REGTYPE, metadata % b"second"),
+    ]
+    data = _archive(*entries)
+
+    assert package.parse(data).label == "second"
+    with pytest.raises(PackageError, match=r"metadata\.json twice"):
+        package.parse(data, unambiguous=True)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +187,7 @@ def test_long_paths_are_split_the_way_tar_does() -> None:
             lambda: package.build_ccaas("x", "h:1", indexes={"../a.json": b""}), "index path", id="index-traversal"
         ),
         pytest.param(
-            lambda: package.build_ccaas("x", "h:1", indexes={f"indexes/{'i' * 200}.json": b""}), "too long", id="long"
+            lambda: package.build_ccaas("x", "h:1", indexes={f"indexes/{'i' * 5000}.json": b""}), "too long", id="long"
         ),
     ],
 )

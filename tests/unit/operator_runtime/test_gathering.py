@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_content import CHANNEL, manifest, planned, spec
+from unit.operator_runtime.fetching import no_packages
 
 from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import Facts, ProposalDocument
@@ -19,7 +20,6 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, Gatherer
 from opssc_operator.reconcile.kinds.workers import build_workers
-from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.serverbook import ServerBook
 from opssc_operator.reconcile.servershelf import Shelves
@@ -67,7 +67,7 @@ async def gather(manifests: Manifests, facts: Facts | None) -> Any:
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     session = cast("OrganizationSession", Session(facts))
-    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store), cast("Any", None))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
     return await Gatherer(store, workers).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
@@ -117,7 +117,7 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # When
     session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
-    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), Packages(store), cast("Any", None))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
     observed = await Gatherer(store, workers).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
 
     # Then

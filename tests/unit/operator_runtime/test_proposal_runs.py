@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.operator_domain.test_proposal import PLAN, REF, observed
+from unit.operator_runtime.fetching import no_packages
 
 from opssc_operator.api.group import Kind
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.ledger.contract import ContractRefused
 from opssc_operator.reconcile.keys import proposal_key
 from opssc_operator.reconcile.kinds.workers import build_workers
-from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.proposal import ProposalReconciler, finish_all
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -80,7 +80,7 @@ def build(session: Ledger, manifests: Manifests) -> tuple[ProposalReconciler, Te
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     queue, book = WorkQueue(), ReportBook()
     servers = ServerBook(queue, store, Shelves())
-    workers = build_workers(servers, Packages(store), cast("Any", None))
+    workers = build_workers(servers, no_packages(store), cast("Any", None))
     parts: tuple[Any, ...] = (None, store, teller, Sessions(session), queue, book, Gatherer(), workers, servers)
     return ProposalReconciler(*cast("Any", parts)), teller
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_content import CHANNEL, planned, spec
 from unit.operator_domain.test_proposal import observed
+from unit.operator_runtime.fetching import no_packages
 
 from opssc_chaincode.model import ChaincodeContent, Facts, ProposalDocument
 from opssc_chaincode.ranking import LedgerPosition
@@ -17,7 +18,6 @@ from opssc_operator.ledger.view import LedgerView
 from opssc_operator.reconcile.keys import proposal_key
 from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner
 from opssc_operator.reconcile.kinds.workers import build_workers
-from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.proposal import ProposalReconciler
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.reports import ReportBook
@@ -125,7 +125,7 @@ async def test_acceptance_wakes_every_other_proposal_for_the_same_sequence_once(
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     sessions = SimpleNamespace(ready=lambda _: session, watch_channel=lambda *_: None)
     servers = ServerBook(queue, store, Shelves())
-    workers = build_workers(servers, Packages(store), cast("Any", None))
+    workers = build_workers(servers, no_packages(store), cast("Any", None))
     parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), Gatherer(), workers, servers)
     reconciler = ProposalReconciler(*cast("Any", parts))
 

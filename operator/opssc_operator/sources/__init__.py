@@ -1,0 +1,1 @@
+"""Packages fetched from where an organization trusts them: downloads, repositories, and a cache of both."""

@@ -1,0 +1,105 @@
+"""One https request at a time, bounded: trusted redirects alone, credentials for their own host alone, a deadline.
+
+Owns TLS and proxies. Must not know what is fetched.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+from opssc_operator.api.trust import host_of
+from opssc_operator.sources.failures import Unavailable
+from opssc_operator.sources.reach import Reach
+
+MAX_REDIRECTS: Final = 5
+TIMEOUT: Final = aiohttp.ClientTimeout(total=600.0, sock_connect=10.0, sock_read=30.0)
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_AGENT: Final = "opssc-operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to ask of one URL; ``allows`` says which URLs may be asked at all, redirects included."""
+
+    url: str
+    reach: Reach
+    allows: Callable[[str], bool]
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@asynccontextmanager
+async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Give the answer inside the block, its body unread; raises Unavailable."""
+    url = request.url
+    # Neither cookies nor ~/.netrc: what is shown to a host stands in the FabricOrganization.
+    try:
+        async with aiohttp.ClientSession(
+            timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
+        ) as session:
+            for _ in range(MAX_REDIRECTS + 1):
+                if not request.allows(url):
+                    raise Unavailable(f"{host_of(request.url)} redirects to {host_of(url)}, which is not trusted")
+                async with session.request(
+                    request.method,
+                    url,
+                    data=request.body,
+                    headers={**request.headers, **_headers(url, request.reach)},
+                    ssl=_tls(url, request.reach),
+                    proxy=_proxy(url),
+                    allow_redirects=False,
+                ) as response:
+                    if response.status not in _REDIRECTS:
+                        yield response
+                        return
+                    url = urljoin(url, response.headers.get("Location", ""))
+    except aiohttp.ClientError as exc:
+        raise Unavailable(f"{host_of(url)} does not answer: {_explain(exc)}") from exc
+    except TimeoutError as exc:
+        raise Unavailable(f"{host_of(url)} does not answer in time") from exc
+    raise Unavailable(f"{host_of(request.url)} redirects more than {MAX_REDIRECTS} times")
+
+
+async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> AsyncIterator[bytes]:
+    """Give the body in pieces; raises Unavailable when it is longer than ``limit`` bytes."""
+    length = 0
+    async for chunk in response.content.iter_chunked(1 << 16):
+        length += len(chunk)
+        if length > limit:
+            raise Unavailable(f"{response.url.host} sends more than {limit} bytes")
+        yield chunk
+
+
+def _headers(url: str, reach: Reach) -> Mapping[str, str]:
+    credential = reach.credentials.get(host_of(url))
+    own = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
+    return own if credential is None else {**own, "Authorization": credential.header}
+
+
+def _tls(url: str, reach: Reach) -> ssl.SSLContext:
+    pem = reach.authorities.get(host_of(url))
+    try:
+        return ssl.create_default_context(cadata=None if pem is None else pem.decode("ascii", "replace"))
+    except ssl.SSLError as exc:
+        raise Unavailable(f"trust.authorities for {host_of(url)} holds no certificate that can be read") from exc
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy of the environment (HTTPS_PROXY, NO_PROXY), asked here because aiohttp would read ~/.netrc too."""
+    host = urlsplit(url).hostname or ""
+    return None if proxy_bypass(host) else getproxies().get("https")
+
+
+def _explain(exc: aiohttp.ClientError) -> str:
+    if isinstance(exc, aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not trusted; see trust.authorities"
+    return str(exc) or type(exc).__name__
