@@ -62,9 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--log-format", choices=("text", "json"), help="default: text")
     parser.add_argument("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="default: INFO")
     parser.add_argument("--workers", help="reconciles at a time (default: 16)")
-    parser.add_argument(
-        "--cache-dir", help="keeps fetched packages over restarts (default: a temporary folder)"
-    )
+    parser.add_argument("--cache-dir", help="keeps fetched packages over restarts (default: a temporary folder)")
     parser.add_argument("--startup-seconds", help="how long to wait for CRDs and rights at start (default: 60)")
     return parser
 
