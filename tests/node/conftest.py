@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opssc_tools.node.oci import Image
 
 HERE = Path(__file__).parent
-SECONDS = 300
+SECONDS = 600
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,9 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from fabric_devnet.ports import free_ports
+from opssc_tools.node.entrance import Service, open_entrance
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -112,6 +115,20 @@ async def test_a_pod_reaches_another_through_its_service_and_its_words_are_kept(
 
     assert status.strip() == "200"
     assert '"GET / HTTP/1.1" 200' in logs
+
+
+async def test_peers_on_this_machine_come_in_by_a_loopback_address(node: RealNode, service: str) -> None:
+    assert service
+    (port,) = free_ports(1)
+
+    async with open_entrance("127.0.0.1", port, Service(node, "default", "web", 80)):
+        assert "opssc_chaincode" in await fetch(f"http://127.0.0.1:{port}/")
+
+    async with open_entrance("127.0.0.1", port, Service(node, "default", "nobody", 80)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_deployment_that_is_deleted_leaves_no_pod(node: RealNode, service: str) -> None:

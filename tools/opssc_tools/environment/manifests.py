@@ -32,11 +32,15 @@ ADDRESS_TEMPLATE: Final = "{{{{.chaincode_host}}}}:{port}"
 
 @dataclass(frozen=True, slots=True)
 class ServicePackage:
-    """A ccaas package: what a manifest says of it, the bytes every organization builds, and their ID."""
+    """A ccaas package: what a manifest says of it, the bytes every organization builds, and their ID.
+
+    `repository` and `name` are the image's name; most images of tests are never asked for.
+    """
 
     name: str
     digest: str
     port: int
+    repository: str = "ghcr.io/opssc"
 
     @property
     def connection(self) -> Connection:
@@ -55,7 +59,7 @@ class ServicePackage:
             "type": "ccaas",
             "ccaas": {
                 "label": self.label,
-                "image": {"name": f"ghcr.io/opssc/{self.name}", "digest": self.digest},
+                "image": {"name": f"{self.repository}/{self.name}", "digest": self.digest},
                 "connection": {"port": self.port, "address": self.connection.address},
             },
         }

@@ -9,7 +9,9 @@ import opssc_chaincode
 import opssc_tools
 from opssc_tools.node import oci, runtime
 
-NAME: Final = "opssc.invalid/asset"
+REPOSITORY: Final = "opssc.invalid"
+"""No such registry can exist (RFC 2606)."""
+NAME: Final = "asset"
 USER: Final = "65532:65532"
 
 
@@ -30,4 +32,4 @@ async def pack(archive: Path, tag: str) -> oci.Image:
         "WorkingDir": "/",
         "Labels": {"org.opencontainers.image.version": tag},
     }
-    return oci.pack(archive, NAME, tag, files, process=process)
+    return oci.pack(archive, f"{REPOSITORY}/{NAME}", tag, files, process=process)
