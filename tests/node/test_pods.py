@@ -43,7 +43,12 @@ def web(image: Image) -> list[dict[str, Any]]:
     }
     template = {
         "metadata": {"labels": {"app": "web"}},
-        "spec": {"containers": [container], "automountServiceAccountToken": False},
+        "spec": {
+            "containers": [container],
+            "automountServiceAccountToken": False,
+            # A first process that handles no SIGTERM is killed when this is over.
+            "terminationGracePeriodSeconds": 1,
+        },
     }
     return [
         {

@@ -86,10 +86,11 @@ async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, addr
     try:
         await asyncio.wait(copies, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        # First, for who cancels this cuts the waiting short.
+        inner_writer.close()
         for copy in copies:
             copy.cancel()
         await asyncio.gather(*copies, return_exceptions=True)
-        await _hang_up(inner_writer)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
