@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from opssc_operator.api.conditions import ConditionType
@@ -30,6 +30,8 @@ class Scenario:
     channel: str
     package: ServicePackage
     ref: ProposalRef
+    organizations: tuple[str, ...] = ()
+    """MSP IDs of the channel's members, when the channel was made after the consortium."""
 
     @classmethod
     def fresh(cls, consortium: Consortium, number: int, channel: str) -> Self:
@@ -39,6 +41,8 @@ class Scenario:
 
     @property
     def members(self) -> tuple[Member, ...]:
+        if self.organizations:
+            return tuple(member for member in self.consortium.members if member.msp_id in self.organizations)
         spec = self.consortium.network.spec
         channel = next(found for found in spec.channels if found.name == self.channel)
         return tuple(member for member in self.consortium.members if member.msp_id in spec.members(channel))
@@ -52,6 +56,11 @@ class Scenario:
         built = manifests.build_proposal(self.ref.id, self.package, chaincode=self.chaincode, channel=self.channel)
         built["spec"].update(spec)
         return built
+
+    def following(self, sequence: int, package: ServicePackage | None = None) -> Scenario:
+        """The next proposal for the same chaincode, with the same package unless another one is given."""
+        ref = ProposalRef(self.ref.creator, f"{self.chaincode}-{sequence}")
+        return replace(self, ref=ref, package=package or self.package)
 
     def object_name(self, member: Member) -> str:
         return self.ref.id if member.msp_id == self.ref.creator else mirror_name(self.ref)
@@ -70,9 +79,9 @@ class Scenario:
             if server is not None:
                 await server.stop()
 
-    async def propose(self, *seeing: Member) -> None:
+    async def propose(self, *seeing: Member, **spec: Any) -> None:
         """Apply the proposal, and wait until it is verified where votes will come from (everywhere by default)."""
-        await self.creator.apply(self.manifest())
+        await self.creator.apply(self.manifest(**spec))
         await self.until_true(ConditionType.VERIFIED, *(seeing or self.members))
 
     async def vote(self, member: Member, decision: str = "Agree", *, name: str = "") -> None:
