@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,8 @@ async def new_scenario(consortium: Consortium, numbers: Callable[[], int]) -> As
     """Makes scenarios with fresh names; every operator runs again, and their chaincode servers are gone, at the end."""
     made: list[Scenario] = []
 
-    def make(channel: str = "mychannel") -> Scenario:
-        scenario = Scenario.fresh(consortium, numbers(), channel)
+    def make(channel: str = "mychannel", organizations: tuple[str, ...] = ()) -> Scenario:
+        scenario = replace(Scenario.fresh(consortium, numbers(), channel), organizations=organizations)
         made.append(scenario)
         return scenario
 

@@ -216,6 +216,10 @@ class OwnPeers:
         """The peer of this name; raises KeyError."""
         return next(peer for peer in self.all if peer.name == name)
 
+    def know(self, channel: str) -> bool:
+        """Whether an own peer is known to have joined a channel; asks none."""
+        return any(channel in peer.joined for peer in self.all)
+
     async def on(self, channel: str) -> OwnPeer:
         """The first own peer that has joined a channel; raises TransientError when none that answers has."""
         for asked in ([peer for peer in self.all if peer.silence is None], self.all, ()):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from opssc_chaincode.model import Facts
+from opssc_chaincode.model import Kind as LedgerKind
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import WITHDRAW_FINALIZER
@@ -95,9 +96,8 @@ class Gatherer:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
         if session.msp_id not in proposal.snapshot.members:
-            message = f"{session.msp_id} was not a member of channel {proposal.snapshot.channel} when this was proposed"
-            observed = replace(observed, verified=unknown(Reason.NOT_A_MEMBER, message))
-            if not tally.accepted or not await is_committed_here(facts, session):
+            observed = replace(observed, verified=await self._judge_left_out(observed.ref, facts, session))
+            if observed.verified.fails or not tally.accepted or not await is_committed_here(facts, session):
                 return observed
             observed = replace(observed, newcomer=True)
         worker = self.workers.by_ledger.get(proposal.kind)
@@ -115,6 +115,21 @@ class Gatherer:
         if not tally.accepted or not verified.holds:
             return observed
         return await worker.observe(observed, facts, session, objects.votes)
+
+    async def _judge_left_out(self, ref: ProposalRef, facts: Facts, session: OrganizationSession) -> Verdict:
+        """Judge a proposal whose members leave this organization out: a lie when it is on the channel all the same."""
+        proposal = facts.proposal
+        worker = self.workers.by_ledger.get(proposal.kind)
+        if (
+            worker is not None
+            and proposal.kind is LedgerKind.CHAINCODE
+            and session.peers.know(proposal.snapshot.channel)
+        ):
+            verified = await self._verify(worker, ref, facts, session)
+            if verified.fails:
+                return verified
+        message = f"{session.msp_id} was not a member of channel {proposal.snapshot.channel} when this was proposed"
+        return unknown(Reason.NOT_A_MEMBER, message)
 
     async def _verify(
         self, worker: KindWorker, ref: ProposalRef, facts: Facts, session: OrganizationSession

@@ -270,6 +270,33 @@ def test_a_stale_proposal_takes_no_votes() -> None:
     assert decision.vote_outcomes["agree"].reason is Reason.VOTING_CLOSED
 
 
+@pytest.mark.parametrize(
+    ("was_committed", "ready", "stalled"),
+    [
+        pytest.param(False, "False", True, id="never-carried-out"),
+        pytest.param(True, "True", False, id="committed-before"),
+    ],
+)
+def test_a_rival_with_the_same_definition_from_another_package_is_not_fought(
+    was_committed: bool, ready: str, stalled: bool
+) -> None:
+    # Given: what is committed and approved is the rival's, so this one's definition looks committed too
+    theirs = replace(
+        DONE, approval=Approval(DEFINITION, "other:" + "11" * 32), peers=(replace(DONE.peers[0], installed=False),)
+    )
+    target = replace(TARGET, already_committed=was_committed)
+    rival = {"superseded_by": ProposalRef("Org2MSP", "basic-9"), "rival_is_same": True}
+
+    # When
+    decision = decide_proposal(observed(ACCEPTED, target=target, deployment=theirs, **rival))
+
+    # Then
+    found = decision.conditions[ConditionType.READY]
+    assert (decision.ledger_actions, decision.reports) == ((), ())
+    assert (found.status, found.reason, decision.phase) == (ready, Reason.SUPERSEDED, Phase.SUPERSEDED)
+    assert (ConditionType.STALLED in decision.conditions) is stalled
+
+
 def test_once_committed_a_proposal_stays_ready_when_another_replaces_it() -> None:
     # Given
     later = replace(DONE, committed=Committed(replace(DEFINITION, sequence=2), {}))

@@ -39,13 +39,15 @@ class OwnCommit:
 class ChaincodeWork:
     """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later.
 
-    ``choice`` is the organization's own word on the package; None is the proposed one.
+    ``rival_is_same`` says that both bring about the same definition, maybe from different packages. ``choice`` is the
+    organization's own word on the package; None is the proposed one.
     ``server`` is None when the peers' own builder runs the package.
     """
 
     target: Target
     deployment: DeploymentObserved
     superseded_by: ProposalRef | None = None
+    rival_is_same: bool = False
     commit: OwnCommit | None = None
     choice: LocalChoice | None = None
     initialization: InitObserved | None = None
@@ -61,16 +63,9 @@ class ChaincodeWork:
         deployment = decide_deployment(self.target, self.deployment)
         aside = self.aside(observed)
         reports = self._reports(observed, deployment, aside)
-        if self.superseded_by is not None and (observed.newcomer or not deployment.committed.holds):
-            verdict = no(Reason.SUPERSEDED, f"{self.superseded_by} was accepted later for the same sequence")
-            return Stage(
-                {**conditions, ConditionType.COMMITTED: verdict},
-                Phase.SUPERSEDED,
-                stalled=True,
-                ready=verdict,
-                follows=None if _is_past(deployment) else self.target.channel,
-                reports=reports,
-            )
+        lost = observed.newcomer or self.rival_is_same or not deployment.committed.holds
+        if self.superseded_by is not None and lost:
+            return self._superseded(deployment, conditions, reports)
         acts = aside is None and not observed.is_suspended
         stage = Stage(
             {**conditions, **_deployment_conditions(deployment, aside), **self._runtime_condition(deployment)},
@@ -96,6 +91,27 @@ class ChaincodeWork:
             return self.choice_problem or hesitation
         committed = is_committed(self.target, self.deployment)
         return self.choice_problem or stands_aside(voting, execution=observed.execution, is_committed=committed)
+
+    def _superseded(
+        self, deployment: DeploymentDecision, conditions: Conditions, reports: tuple[ReportWish, ...]
+    ) -> Stage:
+        """Another proposal for the same sequence was decided later: what is done from now on is done for that one.
+
+        With the same definition both would look committed, and take turns in approving it with their packages.
+        """
+        verdict = no(Reason.SUPERSEDED, f"{self.superseded_by} was accepted later for the same sequence")
+        if self.target.already_committed and deployment.committed.holds:
+            verdict = yes(
+                Reason.SUPERSEDED, f"was committed; {self.superseded_by} was accepted later, for the same definition"
+            )
+        return Stage(
+            {**conditions, ConditionType.COMMITTED: verdict},
+            Phase.SUPERSEDED,
+            stalled=not verdict.holds,
+            ready=verdict,
+            follows=None if _is_past(deployment) else self.target.channel,
+            reports=() if self.rival_is_same else reports,
+        )
 
     def _vote_problems(self) -> Mapping[str, Verdict]:
         if self.choice is None or self.choice.problem is None:

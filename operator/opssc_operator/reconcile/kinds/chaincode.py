@@ -36,7 +36,7 @@ from opssc_operator.reconcile.kinds.chaincode_package import (
     fetch_to_install,
     verify_package,
 )
-from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, was_committed
+from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, is_same_definition, was_committed
 from opssc_operator.reconcile.packages import Packages
 from opssc_operator.reconcile.serverbook import ServerBook
 
@@ -120,6 +120,7 @@ class ChaincodeWorker:
             target=target,
             deployment=deployment,
             superseded_by=winner if winner != observed.ref else None,
+            rival_is_same=await is_same_definition(winner, content, session),
             commit=self._commits.get((session.settings.namespace, observed.ref)),
             choice=choice,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),

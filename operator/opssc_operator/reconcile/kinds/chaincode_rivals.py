@@ -43,6 +43,13 @@ async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: Orga
     return ref if winner is None else ProposalRef.parse(winner)
 
 
+async def is_same_definition(rival: ProposalRef, content: ChaincodeContent, session: OrganizationSession) -> bool:
+    """Whether another proposal brings about the same definition; it verified, so its hash is that of its definition."""
+    facts = await session.view.get(rival)
+    other = None if facts is None else facts.proposal.content
+    return isinstance(other, ChaincodeContent) and other.definition_hash == content.definition_hash
+
+
 async def _verifies(facts: Facts, session: OrganizationSession) -> bool:
     snapshot = facts.proposal.snapshot
     pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
