@@ -13,7 +13,16 @@ from typing import Any, Final
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
-from opssc_operator.domain.servers import AskPeers, Keep, Remove, Run, ServerDecision, decide_server, image_refusal
+from opssc_operator.domain.servers import (
+    AskPeers,
+    Keep,
+    Remove,
+    Run,
+    ServerDecision,
+    Wish,
+    decide_server,
+    image_refusal,
+)
 from opssc_operator.domain.serverset import (
     Owner,
     ServerPlan,
@@ -74,7 +83,8 @@ class ServerReconciler:
             return Result(LOOK_AGAIN_SECONDS if organization is not None else None)
         try:
             place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
-            await self.watches.ensure(key.namespace, place)
+            asked = any(claim.wish is Wish.RUN for claim in self.book.claims(key.namespace, key.name))
+            await self.watches.ensure(key.namespace, place, asked=asked)
             if self._ask_unknown(key, session) or organization.spec.suspend:
                 return Result()
             decision, again = await self._decide(key, session)

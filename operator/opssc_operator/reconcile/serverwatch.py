@@ -37,12 +37,16 @@ FIRST_LOOK_SECONDS: Final = 20.0
 
 @dataclass(slots=True)
 class _Watched:
-    """The watches of one organization; ``missing`` are the kinds not listed yet, with what stood in the way."""
+    """The watches of one organization; ``missing`` are the kinds not listed yet, with what stood in the way.
+
+    ``asked`` is set once somebody wants a server: before that a missing Role is nobody's business.
+    """
 
     place: str
     tasks: tuple[asyncio.Task[None], ...] = ()
     missing: dict[Resource, TransientError | None] = field(default_factory=lambda: dict.fromkeys(WATCHED))
     told: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def problem(self) -> TransientError | None:
@@ -60,8 +64,10 @@ class ServerWatches:
         self._queue = queue
         self._watched: dict[str, _Watched] = {}
 
-    async def ensure(self, namespace: str, place: str) -> None:
+    async def ensure(self, namespace: str, place: str, *, asked: bool) -> None:
         """Watch the servers of the organization in ``namespace``, which run in ``place``; wait for the first listing.
+
+        ``asked`` says that somebody wants one, so that rights that are missing are worth asking for again.
 
         Raises:
             TransientError: not everything could be listed, by the latest answer; AccessDenied when a right is missing.
@@ -75,6 +81,8 @@ class ServerWatches:
                 asyncio.create_task(self._follow(namespace, watched, resource), name=f"{resource.plural} in {place}")
                 for resource in WATCHED
             )
+        if asked:
+            watched.asked.set()
         if watched.missing and watched.problem is None:
             try:
                 async with asyncio.timeout(FIRST_LOOK_SECONDS):
@@ -100,6 +108,7 @@ class ServerWatches:
 
     async def _follow(self, namespace: str, watched: _Watched, resource: Resource) -> None:
         """Keep one kind current for ever."""
+        said = ""
         while True:
             try:
                 await self._follow_once(namespace, watched, resource)
@@ -107,7 +116,11 @@ class ServerWatches:
                 if resource in watched.missing:
                     watched.missing[resource] = exc
                     watched.told.set()
-                logger.info("a watch will be begun anew", extra={"resource": resource.plural, "error": exc.message})
+                if exc.message != said:
+                    logger.info("a watch will be begun anew", extra={"resource": resource.plural, "error": exc.message})
+                    said = exc.message
+                if isinstance(exc, AccessDenied):
+                    await watched.asked.wait()
                 # Nothing tells when the API server answers again or a Role is granted; asking is the only way.
                 await asyncio.sleep(RETRY_SECONDS if exc.retry_after is None else exc.retry_after)
 
