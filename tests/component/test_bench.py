@@ -78,7 +78,7 @@ async def test_deploy_follows_proposals_one_by_one_and_at_once(tmp_path: Path) -
 
 @pytest.mark.timeout(RUN_SECONDS)
 async def test_backlog_fills_the_ledger_and_looks_at_it_again(tmp_path: Path) -> None:
-    arguments = ("--orgs=2", "--proposals=3", "--idle-seconds=1", "--api-servers=1")
+    arguments = ("--orgs=2", "--proposals=3", "--idle-seconds=1", "--api-servers=1", "--resync-seconds=10")
 
     figures = await bench(tmp_path, "backlog", *arguments)
 

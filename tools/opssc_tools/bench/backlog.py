@@ -33,16 +33,16 @@ OPEN: Final = 20
 CONCURRENCY: Final = 60
 MIRROR_SECONDS: Final = 900.0
 SETTLE_SECONDS: Final = 300.0
-RESYNC_SECONDS: Final = 10
 _POLL_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class BacklogPlan:
-    """How many proposals, and how long idleness is watched."""
+    """How many proposals, how long idleness is watched, and how often operators resync."""
 
     proposals: int
     idle_seconds: float
+    resync_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,9 @@ async def measure_backlog(consortium: Consortium, plan: BacklogPlan, announce: C
         idle_share, calls = await _idle(consortium, plan.idle_seconds)
         announce(f"idle: {idle_share:.2%} of a core, {sum(calls.values())} calls in {plan.idle_seconds:.0f} s")
         resident = max(member.operator.resident_bytes for member in consortium.members)
-        resync = await _resync(consortium.member(2), session, plan.proposals)
+        await _until_settled(consortium, session)
+        limit = plan.resync_seconds + SETTLE_SECONDS
+        resync = await _resync(consortium.member(2), session, plan.proposals, seconds=limit)
         announce(f"a resync takes {resync:.1f} s")
     return BacklogFigures(
         organizations=len(consortium.members),
@@ -210,33 +212,24 @@ async def _restart(member: Member, session: aiohttp.ClientSession, count: int) -
     return loop.time() - started
 
 
-async def _resync(member: Member, session: aiohttp.ClientSession, count: int) -> float:
-    """Seconds of a resync, from the first key it makes ready to the last one done.
-
-    The organization is told to resync often. That enqueues everything too, so the second time counts.
-    """
+async def _resync(member: Member, session: aiohttp.ClientSession, count: int, *, seconds: float) -> float:
+    """Seconds an operator is busy with the next resync, which lists the ledger and looks at every proposal again."""
     port = served_port(member.operator.log) or 0
-    patch = f'{{"spec":{{"resyncPeriod":"{RESYNC_SECONDS}s"}}}}'
-    before = await fetch_work(session, port)
-    kind = Kind.FABRIC_ORGANIZATION
-    await member.kubectl("patch", kind.plural, member.name, "--type=merge", "--patch", patch)
-
-    async def done(target: int) -> bool:
-        work = await fetch_work(session, port)
-        return work.done >= target and not work.waiting
-
-    await _until(lambda: done(before.done + count), "the patched organization is looked at", SETTLE_SECONDS)
-    calm = await fetch_work(session, port)
-
-    async def begun() -> bool:
-        work = await fetch_work(session, port)
-        return work.done > calm.done or work.waiting > 0
-
     loop = asyncio.get_running_loop()
-    await _until(begun, "a resync begins", SETTLE_SECONDS)
-    started = loop.time()
-    await _until(lambda: done(calm.done + count), "the resync is over", SETTLE_SECONDS)
-    return loop.time() - started
+    calm = await fetch_work(session, port)
+    busy_since: float | None = None
+
+    async def over() -> bool:
+        nonlocal busy_since
+        work = await fetch_work(session, port)
+        if work.waiting and busy_since is None:
+            busy_since = loop.time()
+        elif not work.waiting and work.done < calm.done + count:
+            busy_since = None
+        return not work.waiting and work.done >= calm.done + count
+
+    await _until(over, f"{member.name} has looked at every proposal again", seconds)
+    return loop.time() - (busy_since or loop.time())
 
 
 async def _idle(consortium: Consortium, seconds: float) -> tuple[float, dict[str, int]]:

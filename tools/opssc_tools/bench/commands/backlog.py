@@ -27,6 +27,7 @@ def backlog(  # noqa: PLR0917 - typer reads options from parameters; nobody call
     backend: Annotated[BackendName, typer.Option(help="who plays peers and orderer")] = BackendName.EMBEDDED,
     api_servers: Annotated[int, typer.Option(help="1: a namespace for each organization; 0: as many as sensible")] = 0,
     idle_seconds: Annotated[float, typer.Option(min=0, max=300, help="how long idleness is watched")] = 60.0,
+    resync_seconds: Annotated[int, typer.Option(min=10, max=600, help="how often operators resync")] = 180,
     directory: Annotated[Path, typer.Option(help="where everything is written")] = Path(".bench"),
     json_file: Annotated[Path | None, typer.Option("--json", help="also write every figure to this file")] = None,
 ) -> None:
@@ -39,10 +40,10 @@ def backlog(  # noqa: PLR0917 - typer reads options from parameters; nobody call
             organizations=organizations,
             backend=backend,
             api_servers=api_servers,
-            resync_period="10m",
+            resync_period=f"{resync_seconds}s",
         )
         async with Consortium.start(spec, announce=screen.step) as consortium:
-            return await measure_backlog(consortium, BacklogPlan(proposals, idle_seconds), screen.step)
+            return await measure_backlog(consortium, BacklogPlan(proposals, idle_seconds, resync_seconds), screen.step)
 
     figures = run(measure(), screen, total_seconds=TOTAL_SECONDS)
     Console().print(build_table(figures))
