@@ -181,6 +181,31 @@ async def test_a_peer_that_lost_the_approvals_text_is_reported_and_stops_nothing
     await oracle.assert_definition_everywhere(scenario)
 
 
+async def test_a_chaincode_server_that_peers_do_not_reach_is_named_and_stops_nothing(
+    new_scenario: Callable[..., Scenario],
+) -> None:
+    # Given
+    scenario = new_scenario("mychannel")
+    first, second = scenario.members
+    await scenario.deploy()
+    await scenario.until(ConditionType.RUNTIME_READY, "True", "ServerReached")
+
+    # When
+    await first.servers[scenario.package.package_id].stop()
+
+    # Then
+    await scenario.until(ConditionType.RUNTIME_READY, "False", "ServerUnreachable", first)
+    shown = scenario.seen_by(first)
+    address = f"{first.organization.chaincode_host}:{scenario.package.port}"
+    assert address in condition(shown, ConditionType.RUNTIME_READY)["message"]
+    assert condition(shown, ConditionType.READY)["status"] == "True"
+    assert condition(scenario.seen_by(second), ConditionType.RUNTIME_READY)["status"] == "True"
+
+    # and a server that is started is noticed
+    scenario.serve()
+    await scenario.until(ConditionType.RUNTIME_READY, "True", "ServerReached", first)
+
+
 async def join_from_snapshot(member: Member, channel: str) -> None:
     """Join the member's second peer to a channel from a snapshot of its first."""
     old, late = member.organization.peers

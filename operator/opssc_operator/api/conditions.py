@@ -57,6 +57,7 @@ class Reason(StrEnum):
     APPLIED = "Applied"
     DRY_RUN = "DryRun"
     SERVER_READY = "ServerReady"
+    SERVER_REACHED = "ServerReached"
     INITIALIZED = "Initialized"
     COUNTED = "Counted"
     READY = "Ready"
@@ -131,6 +132,8 @@ class Reason(StrEnum):
     COMMIT_FAILED = "CommitFailed"
     SUBMISSION_REFUSED = "SubmissionRefused"
     SERVER_NOT_READY = "ServerNotReady"
+    SERVER_UNREACHABLE = "ServerUnreachable"
+    SERVER_NOT_ASKED = "ServerNotAsked"
     SERVER_NOT_MANAGED = "ServerNotManaged"
     INIT_FAILED = "InitFailed"
 

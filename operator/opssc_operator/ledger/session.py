@@ -5,6 +5,7 @@ Owns their life cycle. A session never changes: other identities, peers or chann
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,7 @@ from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
+from opssc_operator.ledger.runtime import RuntimeLooks
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
 from opssc_operator.ledger.translate import translated
 from opssc_operator.ledger.view import LedgerView
@@ -69,6 +71,7 @@ class OrganizationSession:
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
+        self.runtimes = RuntimeLooks(self.peers)
         self.view = LedgerView(self.contract, settings.msp_id)
         self.latest_block = 0
         self._wakers = wakers
@@ -141,8 +144,13 @@ class OrganizationSession:
                 block = await peer.system.block_by_transaction(channel, transaction_id)
             self.view.learn_positions(block)
 
+    def wake(self, ref: ProposalRef) -> None:
+        """Have a proposal looked at anew."""
+        self._wakers.proposal(ref)
+
     def forget(self) -> None:
         """Look at everything anew, as a resync does."""
+        self.runtimes.forget()
         self.peers.forget()
         self.reader.forget()
         self.inventory.forget()
@@ -150,6 +158,6 @@ class OrganizationSession:
     async def close(self) -> None:
         """Stop the streams and close the connections, whatever became of the streams before."""
         try:
-            await self._streams.close()
+            await asyncio.gather(self._streams.close(), self.runtimes.close())
         finally:
             await self.peers.close()

@@ -22,6 +22,7 @@ from opssc_operator.domain.initialization import InitObserved, decide_initializa
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
+from opssc_operator.domain.runtime import LOOK_AGAIN_SECONDS, PeerReach, judge_reach
 from opssc_operator.domain.servers import ServerLook, judge_runtime
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
@@ -52,6 +53,7 @@ class ChaincodeWork:
     choice: LocalChoice | None = None
     initialization: InitObserved | None = None
     server: ServerLook | None = None
+    reaches: tuple[PeerReach, ...] = ()
 
     @property
     def choice_problem(self) -> Verdict | None:
@@ -77,7 +79,7 @@ class ChaincodeWork:
             follows=None if _is_past(deployment) else self.target.channel,
             reports=reports,
             vote_problems=self._vote_problems(),
-            requeue_seconds=deployment.requeue_seconds if acts else None,
+            requeue_seconds=self._look_again(deployment.requeue_seconds if acts else None),
         )
         if aside is not None or observed.newcomer:
             return stage
@@ -135,9 +137,20 @@ class ChaincodeWork:
 
     def _runtime_condition(self, deployment: DeploymentDecision) -> Conditions:
         """What the chaincode server of the package does, while the definition is not replaced."""
-        if self.server is None or _is_past(deployment):
+        if _is_past(deployment):
             return {}
-        return {ConditionType.RUNTIME_READY: judge_runtime(self.server)}
+        managed = None if self.server is None else judge_runtime(self.server)
+        if managed is not None and managed.status != "Unknown":
+            return {ConditionType.RUNTIME_READY: managed}
+        # Nobody waits for what others run: it is shown, and Ready does not depend on it.
+        seen = judge_reach(self.reaches) or managed
+        return {} if seen is None else {ConditionType.RUNTIME_READY: seen}
+
+    def _look_again(self, seconds: float | None) -> float | None:
+        seen = judge_reach(self.reaches)
+        if seen is None or seen.holds:
+            return seconds
+        return LOOK_AGAIN_SECONDS if seconds is None else min(seconds, LOOK_AGAIN_SECONDS)
 
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None

@@ -17,7 +17,7 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.choices import choose
 from opssc_operator.domain.content import build_definition
-from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed
+from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed, is_committed
 from opssc_operator.domain.initialization import Initialize, holders, needs_look, reported_calls
 from opssc_operator.domain.installation import Install
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
@@ -25,10 +25,12 @@ from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.report import own_report
+from opssc_operator.domain.runtime import PeerReach
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import is_stale, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug
+from opssc_operator.ledger.runtime import Runtime
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.kinds.chaincode_package import (
     fetch_package_id,
@@ -125,6 +127,7 @@ class ChaincodeWorker:
             choice=choice,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )
+        work = replace(work, reaches=_look_at_runtime(work, observed, session))
         if needs_look(target, deployment):
             seen = await session.initializations.observe(
                 target.channel, target.definition, reported_calls(facts), holders(deployment)
@@ -150,3 +153,14 @@ class ChaincodeWorker:
         if isinstance(action, Commit) and done.transaction_id:
             self._commits[namespace, observed.ref] = OwnCommit(done.transaction_id, done.block_number)
             logger.info("committed", extra={"proposal": str(observed.ref), "namespace": namespace})
+
+
+def _look_at_runtime(
+    work: ChaincodeWork, observed: ProposalObserved, session: OrganizationSession
+) -> tuple[PeerReach, ...]:
+    """What own peers say about the server of a committed definition; they are asked beside this reconcile."""
+    target, peers = work.target, tuple(peer.name for peer in work.deployment.peers if peer.installed)
+    if target.package_id is None or not peers or not is_committed(target, work.deployment):
+        return ()
+    runtime = Runtime(target.channel, target.definition.name, target.package_id, peers)
+    return session.runtimes.look(runtime, lambda: session.wake(observed.ref))
