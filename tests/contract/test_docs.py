@@ -29,6 +29,7 @@ PAGES = sorted(
     if not page.relative_to(ROOT).parts[0].startswith(".")
 )
 PROGRAMS = {
+    "-m opssc_operator.definition": ("-m", "opssc_operator.definition"),
     "-m opssc_operator": ("-m", "opssc_operator"),
     "-m opssc_chaincode": ("-m", "opssc_chaincode"),
     "-m opssc_tools.demo": ("-m", "opssc_tools.demo"),
