@@ -7,6 +7,7 @@ Reads alone; every call is answered by own peers.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,20 +84,14 @@ class Inventory:
         """Everything about a channel; raises TransientError or TerminalError."""
         view = await self._reader.current(channel)
         config = await self._config(channel, view.config_hash)
-        peer = await self._peers.on(channel)
         with translated(f"reading the chaincodes of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            info, listed = await asyncio.gather(
-                peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS),
-                peer.lifecycle.query_committed_all(channel, timeout_seconds=QUERY_SECONDS),
-            )
-            limit = asyncio.Semaphore(AT_ONCE)
-            approved = await asyncio.gather(*(self._approved(peer, channel, one, limit) for one in listed))
+            height, approved = await self._peers.ask(channel, lambda peer: self._read(peer, channel))
         joined = tuple(each for each in self._peers.all if channel in each.joined)
         packages = await asyncio.gather(*(_packages(each) for each in joined))
         return ChannelInventory(
             config=config,
             config_block=view.config_block,
-            height=info.height,
+            height=height,
             peers=tuple(each.name for each in joined),
             holdings=tuple(
                 Holding(
@@ -107,6 +102,15 @@ class Inventory:
                 for found in approved
             ),
         )
+
+    async def _read(self, peer: OwnPeer, channel: str) -> tuple[int, Sequence[_Approved]]:
+        """Height and committed chaincodes, all from one peer, so that they fit together; raises FabricError."""
+        info, listed = await asyncio.gather(
+            peer.system.chain_info(channel, timeout_seconds=QUERY_SECONDS),
+            peer.lifecycle.query_committed_all(channel, timeout_seconds=QUERY_SECONDS),
+        )
+        limit = asyncio.Semaphore(AT_ONCE)
+        return info.height, await asyncio.gather(*(self._approved(peer, channel, one, limit) for one in listed))
 
     async def _config(self, channel: str, config_hash: str) -> ChannelConfig:
         """The configuration decoded once for as long as it is in force."""

@@ -82,6 +82,11 @@ class OrganizationSession:
         """The own MSP ID."""
         return self.settings.msp_id
 
+    @property
+    def following(self) -> int:
+        """How many block streams there are."""
+        return len(self._streams)
+
     def follow_governance(self) -> None:
         """Start the stream of the governance channel, once; needs the contract to be committed."""
         channel = self.settings.governance_channel

@@ -44,6 +44,10 @@ class Streams:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._closed = False
 
+    def __len__(self) -> int:
+        """How many streams there are."""
+        return len(self._tasks)
+
     def ensure(self, name: str, stream: Callable[[], Coroutine[None, None, None]]) -> None:
         """Begin a stream unless it runs, or is about to begin again."""
         if name not in self._tasks:

@@ -41,6 +41,8 @@ from opssc_operator.reconcile.store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
+MAX_FOLLOWED: Final = 64
+"""Block streams beyond which another channel is only looked at by resyncs."""
 SHOWN_SECONDS: Final = 1.0
 """How soon the watch tells of an object just made; after that, its telling starts another run."""
 
@@ -76,7 +78,8 @@ class ChannelReconciler:
             if not await session.inventory.joined(channel):
                 await self._remove(objects.own)
                 return Result()
-            session.follow_channel(channel)
+            if session.following < MAX_FOLLOWED:
+                session.follow_channel(channel)
             anew = self.sessions.take_anew(key)
             observed = await _observe(organization, session, channel)
         except OperatorError as exc:

@@ -17,6 +17,7 @@ from opssc_operator.domain.deployment import Approve, Commit
 from opssc_operator.domain.installation import Install, PeerState
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.stage import ProposalDecision
+from opssc_operator.domain.verdict import no
 from opssc_operator.domain.voting import VoteWish, VotingRules
 
 CONTENT = ACCEPTED.proposal.content
@@ -116,6 +117,14 @@ def test_without_a_commit_that_fits_it_is_no_business_of_a_newcomer() -> None:
 
     assert decision.ledger_actions == ()
     assert decision.conditions[ConditionType.READY].reason is Reason.NOT_A_MEMBER
+
+
+def test_a_proposal_that_does_not_say_the_truth_is_not_followed_although_what_it_asks_for_is_committed() -> None:
+    # Somebody may propose what is committed with another package, and with a rule that only they have to satisfy.
+    decision = decide(rules=trusted(), verified=no(Reason.SNAPSHOT_MISMATCH, "rule"), wishes=(CONSENT,))
+
+    assert decision.ledger_actions == ()
+    assert decision.conditions[ConditionType.READY].reason is Reason.SNAPSHOT_MISMATCH
 
 
 def test_a_suspended_newcomer_does_nothing() -> None:

@@ -12,7 +12,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.inventory import ChannelInventory
-from opssc_operator.reconcile.channel import ChannelReconciler
+from opssc_operator.reconcile.channel import MAX_FOLLOWED, ChannelReconciler
 from opssc_operator.reconcile.keys import channel_key
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.sessions import CHANNEL_SECONDS, Sessions
@@ -62,6 +62,7 @@ class Session:
         self.inventory = self.reader = self.view = self
         self._joined, self._failure = joined, failure
         self.followed: list[str] = []
+        self.following = 0
         self.loaded = True
 
     async def joined(self, channel: str) -> bool:
@@ -115,6 +116,16 @@ async def test_a_channel_that_is_joined_gets_an_object_and_is_followed(manifests
     made = setup.store.get(Kind.FABRIC_CHANNEL, "org1", "mychannel")
     assert made is not None
     assert made.metadata.mirrored
+
+
+async def test_no_more_streams_than_there_may_be_are_opened_to_show_channels(manifests: Manifests) -> None:
+    setup = Setup(manifests, session := Session())
+    session.following = MAX_FOLLOWED
+
+    await setup.reconciler.reconcile(KEY)
+
+    assert session.followed == []
+    assert len(setup.cluster.written) == 1
 
 
 async def test_a_channel_that_no_peer_has_joined_any_more_loses_its_object(manifests: Manifests) -> None:
