@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fabric_admin.definition import Definition, channel_policy_parameter
+from fabric_admin.errors import GatewayError
 from opssc_tools.environment.readback import commits_of, facts_of
 
 if TYPE_CHECKING:
     from e2e.scenario import Scenario
 
     from fabric_admin.blocks import TransactionView
+    from fabric_admin.gateway import Submitted
     from opssc_tools.environment import Member
+    from opssc_tools.environment.readback import PeerReader
 
 GOVERNANCE = "ops-channel"
+GOSSIP_SECONDS = 60.0
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +89,21 @@ async def assert_decided_and_committed_once(scenario: Scenario, *, voters: set[s
 async def assert_usable(scenario: Scenario) -> None:
     """A value set through the first organization is read through the last one."""
     first, last = scenario.members[0].reader, scenario.members[-1].reader
-    submitted = await first.submit(scenario.channel, scenario.chaincode, "Set", "colour", "blue")
+    submitted = await _submit_once_known(first, scenario, "Set", "colour", "blue")
     await last.gateway.commit_status(scenario.channel, submitted.transaction_id)
     assert await last.evaluate(scenario.channel, scenario.chaincode, "Get", "colour") == b"blue"
+
+
+async def _submit_once_known(reader: PeerReader, scenario: Scenario, *arguments: str) -> Submitted:
+    """Submit as soon as the peers have told each other what they run, which they do by gossip in their own time."""
+    async with asyncio.timeout(GOSSIP_SECONDS):
+        while True:
+            try:
+                return await reader.submit(scenario.channel, scenario.chaincode, *arguments)
+            except GatewayError as exc:
+                if "not installed on sufficient peers" not in str(exc):
+                    raise
+                await asyncio.sleep(POLL_SECONDS)
 
 
 async def assert_nothing_done(scenario: Scenario) -> None:
