@@ -111,7 +111,8 @@ def _ask_0(server: _Server, commit: str) -> bytes:
     wants = (commit,) if alone else server.tips
     if not wants:
         raise Unavailable(f"{host_of(server.url)} shows an empty repository")
-    wished = ("side-band-64k", "ofs-delta", "no-progress")
+    # Without a common commit no pack is thin; some servers insist on hearing the word.
+    wished = ("side-band-64k", "ofs-delta", "no-progress", "thin-pack")
     shared = " ".join(name for name in wished if name in server.capabilities)
     first, *more = wants
     lines = [pktline.line(f"want {first} {shared}"), *(pktline.line(f"want {want}") for want in more)]
