@@ -10,16 +10,17 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from dulwich.objects import Blob, Commit, Tree
+from dulwich.objects import Blob, Commit, ObjectID, Tree
+from dulwich.refs import Ref
 from dulwich.repo import MemoryRepo
-from dulwich.server import DictBackend
+from dulwich.server import BackendRepo, DictBackend
 from dulwich.web import make_wsgi_chain
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class FileServer:
     def url(self, path: str) -> str:
         return f"https://{self.host}{path}"
 
-    def commit(self, files: Mapping[str, tuple[bytes, int]]) -> str:
+    def commit(self, files: Mapping[str, tuple[bytes, int]], *, parent: str = "") -> str:
         """Commit files (content and git mode) on the main branch; return the commit ID."""
         store = self.repository.object_store
         root = _write_tree(store, files)
@@ -60,8 +61,9 @@ class FileServer:
         made.author = made.committer = b"somebody <somebody@example.com>"
         made.author_time = made.commit_time = 1_700_000_000
         made.author_timezone = made.commit_timezone = 0
+        made.parents = [ObjectID(parent.encode())] if parent else []
         store.add_object(made)
-        self.repository.refs[b"refs/heads/main"] = made.id
+        self.repository.refs[Ref(b"refs/heads/main")] = made.id
         return bytes(made.id).decode()
 
     @classmethod
@@ -121,7 +123,8 @@ class FileServer:
         return await asyncio.to_thread(self._run_wsgi, request, body)
 
     def _run_wsgi(self, request: web.Request, body: bytes) -> web.Response:
-        app = make_wsgi_chain(DictBackend({"/repo.git": self.repository}))
+        repositories: dict[str, BackendRepo] = {"/repo.git": cast("BackendRepo", self.repository)}
+        app = make_wsgi_chain(DictBackend(repositories))
         said: dict[str, Any] = {}
 
         def start(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Any:
@@ -154,7 +157,7 @@ class FileServer:
         self.authorizations.append(request.headers.get("Authorization", ""))
 
 
-def _write_tree(store: Any, files: Mapping[str, tuple[bytes, int]]) -> bytes:
+def _write_tree(store: Any, files: Mapping[str, tuple[bytes, int]]) -> ObjectID:
     tree = Tree()
     folders: dict[str, dict[str, tuple[bytes, int]]] = {}
     for path, (content, mode) in files.items():
@@ -162,7 +165,7 @@ def _write_tree(store: Any, files: Mapping[str, tuple[bytes, int]]) -> bytes:
         if slash:
             folders.setdefault(first, {})[rest] = (content, mode)
         elif mode == 0o160000:
-            tree.add(first.encode(), mode, b"1" * 40)
+            tree.add(first.encode(), mode, ObjectID(b"1" * 40))
         else:
             blob = Blob.from_string(content)
             store.add_object(blob)
@@ -170,7 +173,7 @@ def _write_tree(store: Any, files: Mapping[str, tuple[bytes, int]]) -> bytes:
     for name, inside in folders.items():
         tree.add(name.encode(), 0o40000, _write_tree(store, inside))
     store.add_object(tree)
-    return bytes(tree.id)
+    return tree.id
 
 
 def _certificates() -> tuple[bytes, bytes, bytes]:

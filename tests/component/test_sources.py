@@ -164,12 +164,7 @@ async def test_a_commit_is_packaged_as_its_tree(server: FileServer) -> None:
 async def test_an_older_commit_comes_with_the_history_a_server_shows(server: FileServer) -> None:
     # Given
     older = server.commit(NODE)
-    head = server.repository.object_store[older.encode()]
-    server.commit({**NODE, "more.js": (b"", 0o100644)})
-    newest = server.repository.object_store[server.repository.refs[b"refs/heads/main"]].copy()  # type: ignore[attr-defined]
-    newest.parents = [head.id]
-    server.repository.object_store.add_object(newest)
-    server.repository.refs[b"refs/heads/main"] = newest.id
+    server.commit({**NODE, "more.js": (b"", 0o100644)}, parent=older)
     source = GitPackage(label="a_1", repository=server.url("/git/repo.git"), commit=older, language="node")
 
     # When
@@ -253,11 +248,12 @@ async def test_a_desk_says_why_a_package_is_refused(server: FileServer, tmp_path
     async def load() -> Reach:
         return reached
 
+    async def ask() -> BuiltPackage | Verdict:
+        return await desk.obtain(wanted(server), load, 1, woken.set)
+
     # When
     async with asyncio.timeout(30):
-        while (verdict := await desk.obtain(wanted(server), load, 1, woken.set)) and (
-            not isinstance(verdict, Verdict) or verdict.reason is Reason.PACKAGE_PENDING
-        ):
+        while isinstance(verdict := await ask(), Verdict) and verdict.reason is Reason.PACKAGE_PENDING:
             await woken.wait()
             woken.clear()
     await desk.close()
