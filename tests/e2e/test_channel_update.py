@@ -1,18 +1,31 @@
-"""AC-20, 24: changes of a channel are proposed, recomputed by every voter, signed, submitted once, and proved."""
+"""AC-20, 25, 26, 27, 29b: changes of a channel are recomputed by every voter, signed, submitted once, and proved."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import base64
+import json
+from typing import TYPE_CHECKING, Any
 
 from e2e.channel_story import ChannelStory, read_config
+from e2e.contract_call import CONTRACT, GOVERNANCE, refusal_of
 
+from fabric_admin import channelconfig
+from opssc_chaincode import canonical
+from opssc_chaincode.model import ChannelContent, Facts
 from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.group import Kind
+from opssc_operator.api.refs import ProposalRef, mirror_name
+from opssc_operator.domain.channels.signatures import encode_signature
+from opssc_tools.environment import manifests
 from opssc_tools.environment.manifests import build_change
+from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from opssc_tools.environment import Consortium, Member
+    from opssc_tools.environment.objects import Body
 
 CHANNEL = "changing"
 ACL = build_change("setACL", resource="qscc/GetChainInfo", policy="/Channel/Application/Admins")
@@ -47,3 +60,151 @@ async def test_a_change_of_the_application_is_agreed_to_by_a_majority_and_applie
         status = (story.seen_by(member) or {})["status"]
         assert status["phase"] == "Applied"
         assert status["submission"]["by"] in {"Org1MSP", "Org3MSP"}
+
+
+async def facts_of(member: Member, ref: ProposalRef) -> Facts:
+    return Facts.from_state(await member.reader.evaluate(GOVERNANCE, CONTRACT, "GetProposal", ref.creator, ref.id))
+
+
+async def test_a_delta_that_is_not_its_changes_gets_no_vote_and_no_signature(
+    consortium: Consortium, numbers: Callable[[], int]
+) -> None:
+    # Given: what organization 1 would honestly propose, seen in a dry run, and another delta
+    members = members_of(consortium, "Org1MSP", "Org2MSP", "Org3MSP")
+    honest = ChannelStory(consortium, members, CHANNEL, f"honest-{numbers()}", {"changes": [OTHER_ACL]})
+    await honest.propose()
+    document = (await facts_of(members[0], honest.ref)).proposal.to_json()
+    forged = {name: document[name] for name in ("schema", "kind", "content", "snapshot", "deadline")}
+    config = await read_config(consortium, CHANNEL)
+    robbed = channelconfig.edits.remove_organization(config.config, "Org3MSP")
+    update = channelconfig.compute_update(CHANNEL, config.config, robbed)
+    forged["content"] = {**document["content"], "configUpdate": base64_of(update.SerializeToString())}
+    forged["id"] = f"forged-{numbers()}"
+
+    # When
+    assert await refusal_of(members[0], "Propose", canonical.dumps(forged).decode()) == ""
+    ref = ProposalRef("Org1MSP", forged["id"])
+
+    # Then
+    def refused(body: Body | None) -> bool:
+        return condition(body, ConditionType.VERIFIED).get("reason") == "DeltaMismatch"
+
+    await asyncio.gather(
+        *(other.until(Kind.CHANNEL_PROPOSAL, mirror_name(ref), refused, "DeltaMismatch") for other in members[1:])
+    )
+    shown = members[1].objects.get(Kind.CHANNEL_PROPOSAL, mirror_name(ref)) or {}
+    vote = manifests.build_vote(ref.creator, ref.id, content_hash=shown["status"]["contentHash"])
+    await members[1].apply(vote)
+
+    def not_sent(body: Body | None) -> bool:
+        return condition(body, ConditionType.COUNTED).get("reason") == "DeltaMismatch"
+
+    await members[1].until(Kind.VOTE, vote["metadata"]["name"], not_sent, "not sent")
+    facts = await facts_of(members[2], ref)
+    assert [each.msp_id for each in facts.votes] == ["Org1MSP"]
+    assert not facts.reports
+
+    # And: nobody can report another's signature
+    content = facts.proposal.content
+    assert isinstance(content, ChannelContent)
+    stolen = encode_signature(channelconfig.sign(members[1].organization.admin, content.update_bytes))
+    evidence = json.dumps({"configSignature": stolen}, separators=(",", ":"))
+    answer = await refusal_of(members[0], "Report", ref.creator, ref.id, "Signed", "Done", evidence, "")
+    assert "BAD_SIGNATURE: " in answer
+    await members[0].apply(honest.manifest(withdraw=True))
+    await honest.until(ConditionType.READY, "False", "Withdrawn")
+
+
+async def test_what_another_change_overtook_is_proposed_anew_and_applied_once(
+    consortium: Consortium, numbers: Callable[[], int]
+) -> None:
+    # Given: two changes of the same element, computed on the same configuration
+    members = members_of(consortium, "Org1MSP", "Org2MSP", "Org3MSP")
+    first = ChannelStory(consortium, members, CHANNEL, f"first-{numbers()}", {"changes": [acl("cscc/GetChannels")]})
+    second = ChannelStory(
+        consortium, members, CHANNEL, f"second-{numbers()}", {"changes": [acl("lscc/ChaincodeExists")]}
+    )
+    await first.propose()
+    await second.propose()
+
+    # When
+    await first.vote(members[1])
+    await first.until_true(ConditionType.READY)
+
+    # Then: the second is stale, and its creator asks anew
+    await second.until(ConditionType.READY, "False", "Stale")
+    revision = ProposalRef("Org1MSP", f"{second.proposal_id}-r2")
+    name = mirror_name(revision)
+
+    def verified(body: Body | None) -> bool:
+        return condition(body, ConditionType.VERIFIED).get("status") == "True"
+
+    await asyncio.gather(*(each.until(Kind.CHANNEL_PROPOSAL, name, verified, "verified") for each in members))
+    shown = members[2].objects.get(Kind.CHANNEL_PROPOSAL, name) or {}
+    vote = manifests.build_vote(revision.creator, revision.id, content_hash=shown["status"]["contentHash"])
+    await members[2].apply(vote)
+    await asyncio.gather(*(each.until_true(Kind.CHANNEL_PROPOSAL, name, ConditionType.READY) for each in members))
+    config = await read_config(consortium, CHANNEL)
+    assert {"cscc/GetChannels", "lscc/ChaincodeExists"} <= config.acls.keys()
+
+
+async def test_what_would_hurt_is_refused_before_it_is_proposed(
+    consortium: Consortium, numbers: Callable[[], int]
+) -> None:
+    # Given
+    creator = members_of(consortium, "Org1MSP")[0]
+    harmful = {
+        "V9_9": build_change("setCapability", section="Application", level="V9_9"),
+        "/Channel/Application/Admins": build_change(
+            "setPolicy", path="/Channel/Application/Admins", rule="MAJORITY Nobodies"
+        ),
+        "Org9MSP": build_change("removeOrganization", mspID="Org9MSP"),
+    }
+    names = {word: f"harm-{numbers()}" for word in harmful}
+
+    # When
+    for word, change in harmful.items():
+        await creator.apply(manifests.build_channel_proposal(names[word], CHANNEL, changes=[change]))
+
+    # Then
+    for word, name in names.items():
+
+        def named(body: Body | None, word: str = word) -> bool:
+            found = condition(body, ConditionType.STALLED)
+            return found.get("reason") == "InvalidSpec" and word in found["message"]
+
+        await creator.until(Kind.CHANNEL_PROPOSAL, name, named, f"refused, naming {word}")
+        facts = await refusal_of(creator, "Close", "Org1MSP", name, "Withdrawn", "")
+        assert "NOT_FOUND" in facts
+
+
+async def test_a_dry_run_shows_the_difference_and_leaves_the_ledger_alone(
+    consortium: Consortium, numbers: Callable[[], int]
+) -> None:
+    # Given
+    creator = members_of(consortium, "Org1MSP")[0]
+    name = f"look-{numbers()}"
+    manifest = manifests.build_channel_proposal(name, CHANNEL, dryRun=True, changes=[acl("qscc/GetBlockByHash")])
+
+    # When
+    await creator.apply(manifest)
+    body = await creator.until_true(Kind.CHANNEL_PROPOSAL, name, ConditionType.READY)
+
+    # Then
+    assert condition(body, ConditionType.READY)["reason"] == "DryRun"
+    assert any("qscc/GetBlockByHash" in line for line in body["status"]["diff"])
+    (policy,) = body["status"]["policies"]
+    assert (policy["modPolicy"], policy["satisfied"]) == ("/Channel/Application/Admins", False)
+    assert policy["missing"] == ["Org1MSP", "Org2MSP", "Org3MSP"]
+    assert "NOT_FOUND" in await refusal_of(creator, "Close", "Org1MSP", name, "Withdrawn", "")
+
+
+def acl(resource: str) -> dict[str, Any]:
+    return build_change("setACL", resource=resource, policy="/Channel/Application/Admins")
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+OTHER_ACL = acl("qscc/GetTransactionByID")

@@ -15,6 +15,7 @@ from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import Origin, Phase, ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
+from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
 from opssc_operator.domain.outline import ended
@@ -159,7 +160,9 @@ class Gatherer:
         objects: Objects,
     ) -> bool:
         spec = organization.spec
-        if facts is None or tally is None or ref.creator == spec.msp_id or not spec.mirror.enabled:
+        if facts is None or tally is None or not spec.mirror.enabled:
+            return False
+        if ref.creator == spec.msp_id and not is_revision(ref.id):
             return False
         kind = on_ledger(facts.proposal.kind)
         if kind is None or not kind.is_shown(facts.proposal.content):
