@@ -80,15 +80,16 @@ def _try_namespaces() -> list[Shortage]:
         "a veth pair": ("ip", "link", "add", "probe0", "type", "veth", "peer", "name", "probe1"),
         "packet rewriting": ("iptables", "-t", "nat", "-L", "-n"),
     }
-    found: list[Shortage] = []
     for what, command in tries.items():
         if not _has("unshare") or not _has(command[0]):
             continue
         inside = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", *command)
         done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=PROBE_SECONDS)
         if done.returncode != 0:
-            found.append(Shortage(f"the kernel refuses {what} ({(done.stderr.strip().splitlines() or ['?'])[-1]})"))
-    return found
+            # The later ones need the earlier ones.
+            words = done.stderr.strip().splitlines() or ["without a word"]
+            return [Shortage(f"the kernel refuses {what} ({words[-1]})")]
+    return []
 
 
 def packages(shortages: tuple[Shortage, ...]) -> tuple[str, ...]:
