@@ -89,17 +89,20 @@ async def assert_decided_and_committed_once(scenario: Scenario, *, voters: set[s
 async def assert_usable(scenario: Scenario) -> None:
     """A value set through the first organization is read through the last one."""
     first, last = scenario.members[0].reader, scenario.members[-1].reader
-    submitted = await _submit_once_known(first, scenario, "Set", "colour", "blue")
+    submitted = await submit_once_known(first, scenario, "Set", "colour", "blue")
     await last.gateway.commit_status(scenario.channel, submitted.transaction_id)
     assert await last.evaluate(scenario.channel, scenario.chaincode, "Get", "colour") == b"blue"
 
 
-async def _submit_once_known(reader: PeerReader, scenario: Scenario, *arguments: str) -> Submitted:
+async def submit_once_known(
+    reader: PeerReader, scenario: Scenario, *arguments: str, is_init: bool = False
+) -> Submitted:
     """Submit as soon as the peers have told each other what they run, which they do by gossip in their own time."""
     async with asyncio.timeout(GOSSIP_SECONDS):
         while True:
             try:
-                return await reader.submit(scenario.channel, scenario.chaincode, *arguments)
+                given = [argument.encode() for argument in arguments]
+                return await reader.gateway.submit(scenario.channel, scenario.chaincode, given, is_init=is_init)
             except GatewayError as exc:
                 if "not installed on sufficient peers" not in str(exc):
                     raise

@@ -87,7 +87,7 @@ async def test_a_proposal_without_an_init_call_is_ready_once_somebody_made_it_by
     assert "the proposal names none: invoke it once with --isInit" in ready["message"]
 
     # When
-    await scenario.creator.reader.gateway.submit(scenario.channel, scenario.chaincode, [b"Init", b"red"], is_init=True)
+    await oracle.submit_once_known(scenario.creator.reader, scenario, "Init", "red", is_init=True)
 
     # Then
     await scenario.until_true(ConditionType.READY)
