@@ -16,6 +16,7 @@ SHORT_NAMES = {
     Kind.FABRIC_ORGANIZATION: "forg",
     Kind.CHAINCODE_PROPOSAL: "ccp",
     Kind.CHANNEL_PROPOSAL: "chp",
+    Kind.CHARTER_PROPOSAL: "chtp",
     Kind.VOTE: "vt",
     Kind.FABRIC_CHANNEL: "fch",
 }

@@ -10,6 +10,7 @@ import pytest
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec, ChaincodeProposalStatus
 from opssc_operator.api.channel import FabricChannelSpec, FabricChannelStatus
 from opssc_operator.api.channel_proposal import ChannelProposalSpec, ChannelProposalStatus
+from opssc_operator.api.charter_proposal import CharterProposalSpec, CharterProposalStatus
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganizationSpec, FabricOrganizationStatus
@@ -27,6 +28,8 @@ PAIRS = [
     pytest.param(Kind.CHAINCODE_PROPOSAL, "status", ChaincodeProposalStatus, id="ChaincodeProposal.status"),
     pytest.param(Kind.CHANNEL_PROPOSAL, "spec", ChannelProposalSpec, id="ChannelProposal.spec"),
     pytest.param(Kind.CHANNEL_PROPOSAL, "status", ChannelProposalStatus, id="ChannelProposal.status"),
+    pytest.param(Kind.CHARTER_PROPOSAL, "spec", CharterProposalSpec, id="CharterProposal.spec"),
+    pytest.param(Kind.CHARTER_PROPOSAL, "status", CharterProposalStatus, id="CharterProposal.status"),
     pytest.param(Kind.VOTE, "spec", VoteSpec, id="Vote.spec"),
     pytest.param(Kind.VOTE, "status", VoteStatus, id="Vote.status"),
     pytest.param(Kind.FABRIC_CHANNEL, "spec", FabricChannelSpec, id="FabricChannel.spec"),

@@ -14,6 +14,7 @@ import yaml
 from opssc_chaincode import model
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.channel_proposal import ChannelProposal
+from opssc_operator.api.charter_proposal import CharterProposal
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.vote import Vote
@@ -27,6 +28,7 @@ MODELS = {
     Kind.FABRIC_ORGANIZATION: FabricOrganization,
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposal,
     Kind.CHANNEL_PROPOSAL: ChannelProposal,
+    Kind.CHARTER_PROPOSAL: CharterProposal,
     Kind.VOTE: Vote,
 }
 EVERY_SAMPLE = pytest.mark.parametrize("sample", FILES, ids=lambda path: str(path.relative_to(SAMPLES)))
@@ -72,7 +74,7 @@ def test_the_contract_takes_a_sample_s_package_and_its_label_binds_the_code(samp
     spec = load(sample)["spec"]
     package = spec.get("package") or spec.get("governance", {}).get("bootstrap", {}).get("package")
     if package is None:
-        assert load(sample)["kind"] in {Kind.VOTE, Kind.FABRIC_ORGANIZATION, Kind.CHANNEL_PROPOSAL}
+        assert load(sample)["kind"] not in {Kind.CHAINCODE_PROPOSAL, Kind.FABRIC_CHANNEL}
         return
 
     kind = package["type"]

@@ -14,7 +14,14 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = ROOT / "docs" / "api.md"
 BEGIN: Final = "<!-- fields of crds/, written by python -m opssc_tools.reference -->"
 END: Final = "<!-- end of the fields -->"
-ORDER: Final = ("fabricorganizations", "chaincodeproposals", "channelproposals", "votes", "fabricchannels")
+ORDER: Final = (
+    "fabricorganizations",
+    "chaincodeproposals",
+    "channelproposals",
+    "charterproposals",
+    "votes",
+    "fabricchannels",
+)
 
 
 def build_tables(crds: Path) -> str:

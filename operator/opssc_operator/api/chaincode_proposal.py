@@ -10,7 +10,7 @@ from opssc_operator.api.definition import Chaincode, Collection, EndorsementPoli
 from opssc_operator.api.fields import ApiModel, ServerName, StatusText
 from opssc_operator.api.group import Kind
 from opssc_operator.api.package import Package
-from opssc_operator.api.proposal import MAX_ORGANIZATIONS, ProposalObject, ProposalSpec, ProposalStatus
+from opssc_operator.api.proposal import MAX_ORGANIZATIONS, Phase, ProposalObject, ProposalSpec, ProposalStatus
 from opssc_operator.api.servers import ServerSettings
 
 BUILT_BY_PEERS: Final = frozenset({"k8s", "archive", "git"})
@@ -19,6 +19,20 @@ BUILT_BY_PEERS: Final = frozenset({"k8s", "archive", "git"})
 _Count = Annotated[int, Field(ge=0)]
 _TransactionID = Annotated[str, StringConstraints(max_length=128)]
 _PackageID = Annotated[str, StringConstraints(max_length=256)]
+
+
+ChaincodePhase = Literal[
+    Phase.PENDING,
+    Phase.VOTING,
+    Phase.ACCEPTED,
+    Phase.COMMITTED,
+    Phase.SUPERSEDED,
+    Phase.REJECTED,
+    Phase.WITHDRAWN,
+    Phase.EXPIRED,
+    Phase.STALE,
+    Phase.FAILED,
+]
 
 
 class StepState(StrEnum):
@@ -103,6 +117,7 @@ class InitRecord(ApiModel):
 class ChaincodeProposalStatus(ProposalStatus):
     """The proposal on the ledger and what this organization did about it."""
 
+    phase: ChaincodePhase | None = None
     sequence: Sequence | None = None
     package_id: _PackageID | None = None
     organizations: Annotated[tuple[OrganizationProgress, ...], Field(max_length=MAX_ORGANIZATIONS)] = ()

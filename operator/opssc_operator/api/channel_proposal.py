@@ -10,7 +10,7 @@ from opssc_operator.api.chaincode_proposal import StepState
 from opssc_operator.api.changes import Change, Creation
 from opssc_operator.api.fields import ApiModel, ContentHash, StatusText
 from opssc_operator.api.group import Kind
-from opssc_operator.api.proposal import MAX_ORGANIZATIONS, ProposalObject, ProposalSpec, ProposalStatus
+from opssc_operator.api.proposal import MAX_ORGANIZATIONS, Phase, ProposalObject, ProposalSpec, ProposalStatus
 
 RawUpdate = Annotated[str, StringConstraints(min_length=4, max_length=88 * 1024, pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 """Base64 of pb(ConfigUpdate), at most 64 KiB of it."""
@@ -81,9 +81,24 @@ class SubmissionRecord(ApiModel):
     block: _Number | None = None
 
 
+ChannelPhase = Literal[
+    Phase.PENDING,
+    Phase.VOTING,
+    Phase.ACCEPTED,
+    Phase.APPLIED,
+    Phase.SUPERSEDED,
+    Phase.REJECTED,
+    Phase.WITHDRAWN,
+    Phase.EXPIRED,
+    Phase.STALE,
+    Phase.FAILED,
+]
+
+
 class ChannelProposalStatus(ProposalStatus):
     """The proposal on the ledger, what it changes, and who still has to sign."""
 
+    phase: ChannelPhase | None = None
     base: BaseConfig | None = None
     diff: Annotated[tuple[StatusText, ...], Field(max_length=128)] = ()
     diff_omitted: _Number | None = None

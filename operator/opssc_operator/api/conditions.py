@@ -37,6 +37,8 @@ class ConditionType(StrEnum):
     INITIALIZED = "Initialized"
     # ChannelProposal
     APPLIED = "Applied"
+    # CharterProposal
+    IN_FORCE = "InForce"
     # Vote
     COUNTED = "Counted"
 
@@ -59,6 +61,7 @@ class Reason(StrEnum):
     SERVER_READY = "ServerReady"
     SERVER_REACHED = "ServerReached"
     INITIALIZED = "Initialized"
+    IN_FORCE = "InForce"
     COUNTED = "Counted"
     READY = "Ready"
 

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     CHANNEL_PROPOSAL = "ChannelProposal"
     VOTE = "Vote"
     FABRIC_CHANNEL = "FabricChannel"
+    CHARTER_PROPOSAL = "CharterProposal"
 
     @property
     def is_proposal(self) -> bool:
@@ -39,5 +40,5 @@ class Kind(StrEnum):
         return f"{self.plural}.{GROUP}"
 
 
-PROPOSAL_KINDS: Final = (Kind.CHAINCODE_PROPOSAL, Kind.CHANNEL_PROPOSAL)
+PROPOSAL_KINDS: Final = (Kind.CHAINCODE_PROPOSAL, Kind.CHANNEL_PROPOSAL, Kind.CHARTER_PROPOSAL)
 """Kinds whose objects stand for proposals on the ledger."""

@@ -208,6 +208,7 @@ class GovernanceStatus(ApiModel):
 
     block: Annotated[int, Field(ge=0)] | None = None
     contract_version: StatusText | None = None
+    charter_version: Annotated[int, Field(ge=0)] | None = None
     open: Annotated[int, Field(ge=0)] | None = None
     awaiting_my_vote: Annotated[int, Field(ge=0)] | None = None
 

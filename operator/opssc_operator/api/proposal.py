@@ -37,13 +37,14 @@ class Origin(StrEnum):
 
 
 class Phase(StrEnum):
-    """One word for people; programs read the conditions."""
+    """One word for people; programs read the conditions. Each kind has some of them."""
 
     PENDING = "Pending"
     VOTING = "Voting"
     ACCEPTED = "Accepted"
     COMMITTED = "Committed"
     APPLIED = "Applied"
+    IN_FORCE = "InForce"
     SUPERSEDED = "Superseded"
     REJECTED = "Rejected"
     WITHDRAWN = "Withdrawn"

@@ -18,7 +18,7 @@ from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved, ran
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.silence import silence_note
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, Stage, closed
-from opssc_operator.domain.verdict import no, unknown, yes
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, own_vote
 
 TERMINAL_PLAN_REASONS: Final = frozenset(
@@ -86,8 +86,8 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
     facts = observed.facts
     if facts is None:
         raise AssertionError("an open proposal has facts")
-    if observed.stale:
-        return _decide_stale(observed)
+    if observed.stale is not None:
+        return _decide_stale(observed, observed.stale)
     message = awaiting_message(tally, observed.silent, observed.governance_channel)
     accepted = no(_awaiting_reason(observed, facts, tally), message)
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
@@ -109,13 +109,12 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
     return stage
 
 
-def _decide_stale(observed: ProposalObserved) -> Stage:
+def _decide_stale(observed: ProposalObserved, stale: Verdict) -> Stage:
     """The channel moved on; the creator proposes the same anew when that is still possible."""
     if observed.succeeded_by:
         verdict = no(Reason.STALE, f"the channel moved on; {observed.succeeded_by} proposes the same anew")
         return replace(closed(observed, Phase.STALE, verdict), stalled=False, waiting=False)
-    verdict = no(Reason.STALE, "the channel's members or policies changed since; propose anew under another id")
-    stage = closed(observed, Phase.STALE, verdict)
+    stage = closed(observed, Phase.SUPERSEDED if stale.reason is Reason.SUPERSEDED else Phase.STALE, stale)
     if observed.successor is None or observed.is_suspended:
         return stage
     return replace(stage, actions=(Propose(observed.successor),), stalled=False)

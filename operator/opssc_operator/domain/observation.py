@@ -49,8 +49,9 @@ class ProposalObserved:
     """Everything ``decide_proposal`` looks at.
 
     ``plan`` is what the local manifest would propose, or the verdict that explains why it cannot; ``verified`` is what
-    the own peer says about the proposal on the ledger. While it is open, ``review`` is what its kind shows of it, and
-    ``successor`` what would replace it when it is ``stale``; ``succeeded_by`` names the proposal that did. ``work`` is
+    the own peer says about the proposal on the ledger. While it is open, ``review`` is what its kind shows of it,
+    ``stale`` why it comes to nothing, and ``successor`` what would replace it then; ``succeeded_by`` names the proposal
+    that did. ``work`` is
     what was seen of carrying it out, once it is accepted. ``mirror_until`` is when the mirror of a proposal that is
     over is no longer wanted. ``newcomer`` says that the own organization joined the channel later, and that the own
     peer shows what is proposed as committed. ``silent`` are the members that are not on the ``governance_channel``, who
@@ -71,7 +72,7 @@ class ProposalObserved:
     tally: Tally | None
     plan: Plan | Preview | Verdict | None = None
     verified: Verdict = NOTHING_YET
-    stale: bool = False
+    stale: Verdict | None = None
     review: object | None = None
     successor: Plan | None = None
     succeeded_by: str = ""
@@ -108,7 +109,7 @@ def voting_observed(observed: ProposalObserved) -> VotingObserved:
     facts, tally = observed.facts, observed.tally
     # Past the deadline the contract takes no vote, although the proposal expires only when all clocks agree on it.
     in_time = facts is not None and observed.now <= facts.proposal.deadline
-    is_open = tally is not None and tally.phase is LedgerPhase.VOTING and in_time and not observed.stale
+    is_open = tally is not None and tally.phase is LedgerPhase.VOTING and in_time and observed.stale is None
     return VotingObserved(
         own_msp_id=observed.own_msp_id,
         facts=facts,

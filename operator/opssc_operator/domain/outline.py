@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import BaseModel
 
-from opssc_chaincode.model import ChaincodeContent, Content, Facts
+from opssc_chaincode.model import ChaincodeContent, Charter, Content, Facts, Kind
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
 
@@ -18,7 +18,7 @@ TEXT_BYTES: Final = 64
 """What a model and a text take in memory beside their content, roughly."""
 
 Slot = tuple[str, str, int]
-"""Channel, chaincode name and sequence: what can be committed once."""
+"""What only one proposal can bring: channel, chaincode name and sequence; of a charter, what it replaces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Outline:
     """One proposal on the ledger; ``said`` changes with every vote, report and closing."""
 
     ref: ProposalRef
+    kind: Kind
     slot: Slot | None
     accepted: bool
     ended: bool
@@ -49,6 +50,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
     said = [*(vote.tx_id for vote in facts.votes), *(report.tx_id for report in facts.reports)]
     return Outline(
         ref=ProposalRef(proposal.creator.msp_id, proposal.id),
+        kind=proposal.kind,
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
         accepted=tally.accepted,
@@ -63,8 +65,23 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
 
 
 def slot_of(content: Content) -> Slot | None:
-    """What a proposal would commit; None for other kinds."""
-    return (content.channel, content.name, content.sequence) if isinstance(content, ChaincodeContent) else None
+    """What a proposal would bring; None for kinds of which any number can be carried out."""
+    match content:
+        case ChaincodeContent():
+            return content.channel, content.name, content.sequence
+        case Charter():
+            return "", content.previous or "", content.version
+        case _:
+            return None
+
+
+def rivals_of(content: Content, outlines: Iterable[Outline]) -> tuple[ProposalRef, ...]:
+    """Proposals whose standing changes when one with this content is accepted; it may be among them."""
+    slot = slot_of(content)
+    replaced = content.previous if isinstance(content, Charter) else None
+    if slot is None:
+        return ()
+    return tuple(outline.ref for outline in outlines if outline.slot == slot or str(outline.ref) == replaced)
 
 
 def ended(tally: Tally) -> bool:

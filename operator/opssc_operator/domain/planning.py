@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from fabric_admin.definition import Definition
-from opssc_chaincode.model import DEFAULT_CHARTER, SCHEMA, Content, Kind, ProposalDocument, Rule, Snapshot
+from opssc_chaincode.model import SCHEMA, Charter, CharterInForce, Content, Kind, ProposalDocument, Rule, Snapshot
 from opssc_chaincode.model.document import describe
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
+from opssc_operator.api.durations import format_duration
 from opssc_operator.api.package import PackageType
 from opssc_operator.api.proposal import ProposalSpec
 from opssc_operator.domain.channel import ChannelView
@@ -37,27 +38,35 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
+class Outset:
+    """What every proposal starts from: the channel it is about and the charter in force, as the own peer shows them."""
+
+    own_msp_id: str
+    proposal_id: str
+    channel: ChannelView
+    charter: CharterInForce
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PlanningObserved:
-    """What planning needs: the target channel and the committed definition, both from the own peer.
+    """What planning a chaincode needs: the outset at the target channel, and the committed definition.
 
     ``fetched`` is the package of a source that has to be fetched, or why there is none (yet).
     """
 
-    own_msp_id: str
-    proposal_id: str
+    outset: Outset
     spec: ChaincodeProposalSpec
-    channel: ChannelView
     committed: Definition | None
-    now: datetime
     fetched: BuiltPackage | Verdict | None = None
 
 
 def plan_proposal(observed: PlanningObserved) -> Plan | Verdict:
     """The document for a manifest, or why there can be none."""
-    channel, spec = observed.channel, observed.spec
-    if observed.own_msp_id not in channel.members:
-        message = f"{observed.own_msp_id} is not a member of channel {channel.channel}, so it cannot propose there"
-        return no(Reason.NOT_A_MEMBER, message)
+    channel, spec = observed.outset.channel, observed.spec
+    stranger = judge_membership(observed.outset)
+    if stranger is not None:
+        return stranger
     rule = channel.pinned_rule
     if rule is None:
         return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"LifecycleEndorsement: {channel.rule_problem}")
@@ -70,13 +79,31 @@ def plan_proposal(observed: PlanningObserved) -> Plan | Verdict:
 
 
 def _draft(observed: PlanningObserved, rule: Rule, sequence: int, fetched: BuiltPackage | None) -> Plan | Verdict:
-    channel, spec = observed.channel, observed.spec
+    spec = observed.spec
     try:
         content = build_content(spec, sequence, fetched)
+    except ContentError as exc:
+        return invalid(exc)
+    return plan_document(observed.outset, spec, content, rule, kind=Kind.CHAINCODE)
+
+
+def judge_membership(outset: Outset) -> Verdict | None:
+    """Why this organization cannot propose for the channel at all."""
+    channel = outset.channel
+    if outset.own_msp_id in channel.members:
+        return None
+    message = f"{outset.own_msp_id} is not a member of channel {channel.channel}, so it cannot propose there"
+    return no(Reason.NOT_A_MEMBER, message)
+
+
+def plan_document(outset: Outset, spec: ProposalSpec, content: Content, rule: Rule, *, kind: Kind) -> Plan | Verdict:
+    """The document with its snapshot and deadline, or what is wrong with it."""
+    channel = outset.channel
+    try:
         document = ProposalDocument(
             schema_version=SCHEMA,
-            id=observed.proposal_id,
-            kind=Kind.CHAINCODE,
+            id=outset.proposal_id,
+            kind=kind,
             content=content,
             snapshot=Snapshot(
                 channel=channel.channel,
@@ -85,9 +112,9 @@ def _draft(observed: PlanningObserved, rule: Rule, sequence: int, fetched: Built
                 config_hash=channel.config_hash,
                 members=channel.members,
                 rule=rule,
-                charter=DEFAULT_CHARTER,
+                charter=outset.charter,
             ),
-            deadline=resolve_deadline(spec, observed.now),
+            deadline=resolve_deadline(spec, outset.charter, outset.now),
             description=spec.description or None,
         )
     except ContentError as exc:
@@ -116,11 +143,10 @@ def resolve_sequence(spec: ChaincodeProposalSpec, committed: Definition | None) 
     return no(Reason.SEQUENCE_CONFLICT, f"{message}; leave chaincode.sequence out, or propose anew with that one")
 
 
-def resolve_deadline(spec: ProposalSpec, now: datetime) -> datetime:
+def resolve_deadline(spec: ProposalSpec, charter: Charter, now: datetime) -> datetime:
     """When voting ends, in whole seconds; raises ContentError for a period longer than the charter's."""
-    longest = timedelta(seconds=DEFAULT_CHARTER.voting_period.max)
-    period = spec.voting_period or timedelta(seconds=DEFAULT_CHARTER.voting_period.default)
+    longest = timedelta(seconds=charter.voting_period.max)
+    period = spec.voting_period or timedelta(seconds=charter.voting_period.default)
     if period > longest:
-        hours = int(longest.total_seconds()) // 3600
-        raise ContentError(f"votingPeriod: the charter allows {hours}h at most; shorten it")
+        raise ContentError(f"votingPeriod: the charter allows {format_duration(longest)} at most; shorten it")
     return (now + period).replace(microsecond=0)

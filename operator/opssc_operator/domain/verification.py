@@ -1,17 +1,18 @@
 """Whether a proposal on the ledger says the truth, judged by what the own peer shows and what is computed here. Pure.
 
-Nothing in a proposal is believed because it is on the chain: members, rule, package and definition are all checked
-before this organization votes for it or acts on it.
+Nothing in a proposal is believed because it is on the chain: members, rule, charter, package and definition are all
+checked before this organization votes for it or acts on it.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from opssc_chaincode.model import (
-    DEFAULT_CHARTER,
     ArchivePackage,
     ChaincodeContent,
+    CharterInForce,
     GitPackage,
     Proposal,
     Rule,
@@ -29,6 +30,16 @@ from opssc_operator.domain.content import (
 )
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
+MOVED_ON: Final = "the channel's members or policies changed since; propose anew under another id"
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a proposal is judged by: the block its snapshot names, and the charter in force when it was proposed."""
+
+    pinned: ChannelView | NoConfiguration | BlockNotKept | None
+    charter: CharterInForce
+
 
 class Ruled(Protocol):
     """What verification needs of a kind of proposal."""
@@ -40,10 +51,9 @@ class Ruled(Protocol):
         """The kind's own part."""
 
 
-def verify_proposal(
-    kind: Ruled | None, proposal: Proposal, pinned: ChannelView | NoConfiguration | BlockNotKept | None
-) -> Verdict:
-    """Judge a proposal; ``pinned`` is the block the snapshot names, if the own peer has it."""
+def verify_proposal(kind: Ruled | None, proposal: Proposal, grounds: Grounds) -> Verdict:
+    """Judge a proposal."""
+    pinned = grounds.pinned
     if kind is None:
         return no(Reason.UNSUPPORTED_BY_THIS_VERSION, f"proposals of kind {proposal.kind} are not carried out here")
     if proposal.hash != proposal.content_hash:
@@ -62,20 +72,24 @@ def verify_proposal(
     if isinstance(pinned, NoConfiguration):
         message = f"block {pinned.number} of channel {channel} is no config block; disagree"
         return no(Reason.SNAPSHOT_MISMATCH, message)
-    return _verify_snapshot(kind, proposal.snapshot, pinned) or kind.judge_content(proposal)
+    claims = _false_claims(kind, proposal.snapshot, pinned, grounds.charter)
+    return claims or kind.judge_content(proposal)
 
 
-def _verify_snapshot(kind: Ruled, snapshot: Snapshot, pinned: ChannelView) -> Verdict | None:
+def _false_claims(kind: Ruled, snapshot: Snapshot, pinned: ChannelView, charter: CharterInForce) -> Verdict | None:
     claims = {
         "configHash": snapshot.config_hash == pinned.config_hash,
         "configSequence": snapshot.config_sequence == pinned.config_sequence,
         "members": snapshot.members == pinned.members,
         "rule": snapshot.rule == kind.rule_of(pinned),
-        "charter": snapshot.charter == DEFAULT_CHARTER,
+        "charter": snapshot.charter == charter,
     }
     wrong = [name for name, holds in claims.items() if not holds]
     if not wrong:
         return None
+    if wrong == ["charter"]:
+        named = f"version {charter.version}" + (f" of {charter.proposal}" if charter.proposal else ", the default")
+        return no(Reason.SNAPSHOT_MISMATCH, f"the charter in force when it was proposed is {named}; disagree")
     where = f"config block {snapshot.config_block} of channel {snapshot.channel}"
     return no(Reason.SNAPSHOT_MISMATCH, f"{', '.join(wrong)} differ from what the own peer shows in {where}; disagree")
 
@@ -124,6 +138,8 @@ def _mismatch(package_id: str) -> Verdict:
     return no(Reason.PACKAGE_ID_MISMATCH, f"the package built here is {package_id}; disagree")
 
 
-def is_stale(kind: Ruled, snapshot: Snapshot, current: ChannelView) -> bool:
-    """Whether the channel moved on in a way that matters: other members, or another rule."""
-    return snapshot.members != current.members or snapshot.rule != kind.rule_of(current)
+def judge_staleness(kind: Ruled, snapshot: Snapshot, current: ChannelView) -> Verdict | None:
+    """Why an open proposal comes to nothing: the channel has other members by now, or another rule."""
+    if snapshot.members == current.members and snapshot.rule == kind.rule_of(current):
+        return None
+    return no(Reason.STALE, MOVED_ON)

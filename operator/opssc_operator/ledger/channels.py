@@ -17,6 +17,7 @@ from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import BlockError, ChaincodeError, ConfigError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
+from opssc_operator.errors import TransientError
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers
 from opssc_operator.ledger.translate import translated
@@ -117,6 +118,32 @@ class ChannelReader:
                 return NoConfiguration(number)
         self._keep(known)
         return known
+
+    async def changes(self, channel: str, *, after: int, until: int) -> tuple[ChannelView, ...]:
+        """The configurations of blocks after number ``after`` up to ``until``, newest first.
+
+        Raises TransientError, as when no own peer has those blocks and no orderer is listed.
+        """
+        found: list[ChannelView] = []
+        number = until
+        while number > after:
+            number = await self._last_config(channel, number)
+            if number > after:
+                view = await self.at(channel, number)
+                if not isinstance(view, ChannelView):
+                    raise TransientError(f"config block {number} of channel {channel} cannot be read")
+                found.append(view)
+                number -= 1
+        return tuple(found)
+
+    async def _last_config(self, channel: str, number: int) -> int:
+        """The number of the config block in force in block ``number``, which may be that block."""
+        with translated(f"reading block {number} of channel {channel}"):
+            block = await self.block(channel, number)
+            if block is None or isinstance(block, BlockNotKept):
+                message = f"no own peer has block {number} of channel {channel}; list one that has it, or an orderer"
+                raise TransientError(message, reason=Reason.AWAITING_VERIFICATION)
+            return number if blocks.is_config_block(block) else blocks.last_config_index(block)
 
     async def block(self, channel: str, number: int) -> common_pb2.Block | BlockNotKept | None:
         """Block ``number`` of any type; None while the own peer's chain is not that long. Raises FabricError."""

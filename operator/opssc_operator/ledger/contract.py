@@ -120,7 +120,7 @@ class OpsContract:
     async def report(
         self, ref: ProposalRef, step: str, outcome: str, evidence: bytes, message: str, *, as_admin: bool = False
     ) -> Submitted:
-        """Report one step of the own organization; only a config signature needs the admin identity."""
+        """Report one step of the own organization; ``as_admin`` for a config signature, or as the charter asks."""
         arguments = [*_ref(ref), step.encode(), outcome.encode(), evidence, message.encode()]
         return await self._submit("Report", arguments, as_admin=as_admin)
 

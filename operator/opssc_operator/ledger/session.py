@@ -17,6 +17,7 @@ from fabric_admin.identity import SigningIdentity
 from fabric_admin.transport import Endpoint
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.ledger.channels import ChannelReader
+from opssc_operator.ledger.charters import Charters
 from opssc_operator.ledger.config_blocks import ConfigBlocks
 from opssc_operator.ledger.contract import OpsContract
 from opssc_operator.ledger.deployments import Deployments
@@ -73,6 +74,7 @@ class OrganizationSession:
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
         self.runtimes = RuntimeLooks(self.peers)
         self.view = LedgerView(self.contract, settings.msp_id)
+        self.charters = Charters(settings.governance_channel, self.view, self.reader, self.locate)
         self.latest_block = 0
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)

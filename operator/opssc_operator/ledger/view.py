@@ -6,6 +6,7 @@ the own peer when they are next asked for.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Final
 from fabric_protos.common import common_pb2
 
 from fabric_admin import blocks
-from opssc_chaincode.model import Facts
+from opssc_chaincode.model import Facts, Kind
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_chaincode.state import proposal_of
 from opssc_operator.api.refs import ProposalRef
@@ -56,7 +57,7 @@ class LedgerView:
     contract: OpsContract
     own_msp_id: str = ""
     kept_bytes: int = KEPT_BYTES
-    loaded: bool = False
+    _loaded: asyncio.Event = field(default_factory=asyncio.Event)
     _outlines: dict[ProposalRef, Outline | None] = field(default_factory=dict)
     _facts: OrderedDict[ProposalRef, tuple[Facts, int]] = field(default_factory=OrderedDict)
     _facts_bytes: int = 0
@@ -76,8 +77,22 @@ class LedgerView:
             ref = ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
             if self._keep(ref, facts, reading):
                 news.add(ref)
-        self.loaded = True
+        self._loaded.set()
         return frozenset(news)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether everything was listed once."""
+        return self._loaded.is_set()
+
+    async def wait_loaded(self, timeout_seconds: float) -> bool:
+        """Wait until everything was listed once; whether it was in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._loaded.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _next_reading(self) -> int:
         self._readings += 1
@@ -111,6 +126,11 @@ class LedgerView:
     def is_marked(self, ref: ProposalRef) -> bool:
         """Whether a block has changed the proposal since it was read."""
         return ref in self._changed
+
+    def marked(self, kind: Kind) -> frozenset[ProposalRef]:
+        """Proposals that a block has changed since they were read, and that may be of this kind."""
+        outlines = ((ref, self._outlines.get(ref)) for ref in self._changed)
+        return frozenset(ref for ref, outline in outlines if outline is None or outline.kind is kind)
 
     def mark(self, ref: ProposalRef) -> None:
         """Read this proposal again when it is next asked for."""

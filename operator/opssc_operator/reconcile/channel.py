@@ -26,13 +26,12 @@ from opssc_operator.domain.channelstatus import (
 )
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
-from opssc_operator.domain.kinds.catalog import on_ledger
-from opssc_operator.domain.verification import verify_proposal
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.inventory import Holding
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.keys import Key
+from opssc_operator.reconcile.kinds.grounds import is_true
 from opssc_operator.reconcile.mirrors import owned_metadata
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.sessions import Sessions
@@ -192,7 +191,7 @@ async def _origin(
 
 
 async def _accounts_for(session: OrganizationSession, facts: Facts, holding: Holding) -> bool:
-    content, snapshot = facts.proposal.content, facts.proposal.snapshot
+    content = facts.proposal.content
     if not isinstance(content, ChaincodeContent) or not derive(facts, facts.proposal.created_time).accepted:
         return False
     try:
@@ -201,5 +200,4 @@ async def _accounts_for(session: OrganizationSession, facts: Facts, holding: Hol
         return False
     if not is_same(definition, holding.committed.definition):
         return False
-    pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
-    return verify_proposal(on_ledger(facts.proposal.kind), facts.proposal, pinned).holds
+    return await is_true(session, facts.proposal)

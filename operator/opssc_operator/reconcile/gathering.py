@@ -24,6 +24,7 @@ from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.voting import VoteWish, VotingRules
 from opssc_operator.errors import Bug, TransientError
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.grounds import look_up_grounds
 from opssc_operator.reconcile.kinds.newcomer import is_committed_here, is_to_be_shown
 from opssc_operator.reconcile.kinds.port import KindWorker
 from opssc_operator.reconcile.kinds.workers import Workers
@@ -33,7 +34,15 @@ from opssc_operator.reconcile.store import ObjectStore
 MIRROR_LIMIT: Final = 50
 """Open proposals of one creator that are mirrored at most."""
 ENDED: Final = frozenset(
-    {Phase.COMMITTED, Phase.APPLIED, Phase.SUPERSEDED, Phase.REJECTED, Phase.WITHDRAWN, Phase.EXPIRED}
+    {
+        Phase.COMMITTED,
+        Phase.APPLIED,
+        Phase.IN_FORCE,
+        Phase.SUPERSEDED,
+        Phase.REJECTED,
+        Phase.WITHDRAWN,
+        Phase.EXPIRED,
+    }
 )
 
 REVOCABLE: Final = frozenset({Reason.PACKAGE_ID_MISMATCH, Reason.PACKAGE_INVALID, Reason.UNTRUSTED_SOURCE})
@@ -46,7 +55,7 @@ class Gatherer:
 
     store: ObjectStore
     workers: Workers
-    _verified: dict[tuple[str, ProposalRef, str], Verdict] = field(default_factory=dict)
+    _verified: dict[tuple[str, ProposalRef, str, str], Verdict] = field(default_factory=dict)
 
     async def gather(
         self, organization: FabricOrganization, session: OrganizationSession, ref: ProposalRef
@@ -135,18 +144,20 @@ class Gatherer:
     async def _verify(
         self, worker: KindWorker, ref: ProposalRef, facts: Facts, session: OrganizationSession
     ) -> Verdict:
-        key = (session.settings.namespace, ref, facts.proposal.content_hash)
+        proposal = facts.proposal
+        charter = await session.charters.at(proposal)
+        # Another charter may turn out to have been in force than the one that was known first.
+        key = (session.settings.namespace, ref, proposal.content_hash, charter.proposal or "")
         known = self._verified.get(key)
         if known is None:
-            snapshot = facts.proposal.snapshot
             try:
-                pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
+                grounds = await look_up_grounds(session, proposal)
             except TransientError as exc:
                 if exc.reason != Reason.CHANNEL_NOT_FOUND:
                     raise
                 # Anybody can propose for a channel that does not exist: it is shown, and not asked for at every turn.
                 return unknown(Reason.CHANNEL_NOT_FOUND, exc.message)
-            known = await worker.verify(facts.proposal, pinned, session)
+            known = await worker.verify(proposal, grounds, session)
             if known.status != "Unknown" and known.reason not in REVOCABLE:
                 self._verified[key] = known
         return known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -74,6 +75,9 @@ class Governance:
             hint = f"{name} does not answer; check that this organization's server of it runs"
             raise TransientError(f"{hint}: {exc.message}", exc.retry_after, reason=exc.reason) from exc
         session.follow_governance()
+        with suppress(TransientError):
+            # What cannot be judged yet is said on the proposals that it concerns.
+            await session.charters.succession()
         return self.count(spec, session, version)
 
     def count(self, spec: FabricOrganizationSpec, session: OrganizationSession, version: str) -> GovernanceLook:
@@ -162,5 +166,9 @@ def _status(session: OrganizationSession, version: str) -> GovernanceStatus:
     still_open = [outline for outline in session.view.outlines() if outline.open_at(now)]
     mine = [outline for outline in still_open if outline.awaits_own_vote]
     return GovernanceStatus(
-        block=session.latest_block, contract_version=version, open=len(still_open), awaiting_my_vote=len(mine)
+        block=session.latest_block,
+        contract_version=version,
+        charter_version=session.charters.known.current.version,
+        open=len(still_open),
+        awaiting_my_vote=len(mine),
     )

@@ -14,7 +14,7 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.actions import Close, CreateMirror, LedgerAction, Propose
 from opssc_operator.domain.claims import claim_of
 from opssc_operator.domain.observation import ProposalObserved
-from opssc_operator.domain.outline import slot_of
+from opssc_operator.domain.outline import rivals_of
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.voting import CastVote
@@ -157,10 +157,9 @@ class ProposalReconciler:
         if observed.facts is None or observed.tally is None or not observed.tally.accepted or key in self._accepted:
             return
         self._accepted.add(key)
-        slot = slot_of(observed.facts.proposal.content)
-        for rival in session.view.outlines():
-            if slot is not None and rival.slot == slot and rival.ref != observed.ref:
-                self.queue.add(proposal_key(key.namespace, str(rival.ref)))
+        for rival in rivals_of(observed.facts.proposal.content, session.view.outlines()):
+            if rival != observed.ref:
+                self.queue.add(proposal_key(key.namespace, str(rival)))
 
     def _note_reports(self, key: Key, observed: ProposalObserved, decision: ProposalDecision) -> None:
         if self.reports.note(key, decision.reports) and observed.facts is not None:

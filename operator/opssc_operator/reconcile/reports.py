@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from opssc_chaincode.model import Role
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.ledger.contract import ContractRefused
@@ -52,9 +53,12 @@ class ReportReconciler:
         if session is None or not wishes:
             return Result()
         ref = ProposalRef.parse(key.name)
+        facts = await session.view.get(ref)
+        as_admin = facts is not None and facts.proposal.snapshot.charter.roles.report is Role.ADMIN
+        report = session.contract.report
         results = await asyncio.gather(
             *(
-                session.contract.report(ref, wish.step, wish.outcome, wish.evidence_json, wish.message)
+                report(ref, wish.step, wish.outcome, wish.evidence_json, wish.message, as_admin=as_admin)
                 for wish in wishes
             ),
             return_exceptions=True,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
 from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.channel_proposal import ChannelProposal
+from opssc_operator.api.charter_proposal import CharterProposal
 from opssc_operator.api.group import PROPOSAL_KINDS, Kind
 from opssc_operator.api.metadata import ObjectMeta
 from opssc_operator.api.organization import FabricOrganization
@@ -59,6 +60,7 @@ _MODELS: Final[Mapping[Kind, type[FabricOrganization | ProposalObject | Vote | F
     Kind.FABRIC_ORGANIZATION: FabricOrganization,
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposal,
     Kind.CHANNEL_PROPOSAL: ChannelProposal,
+    Kind.CHARTER_PROPOSAL: CharterProposal,
     Kind.VOTE: Vote,
     Kind.FABRIC_CHANNEL: FabricChannel,
 }

@@ -191,3 +191,32 @@ async def test_a_channel_object_shows_one_channel(api: Api) -> None:
     answer = await api.refusal("replace", "--dry-run=server", manifest={**manifest, "spec": {"channel": "other"}})
 
     assert "channel is immutable: an object shows one channel" in answer
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.charter.minimum", None),
+        ("spec.charter.votingPeriod.max", "1000h"),
+        ("spec.charter.version", 7),
+        ("spec.proposalID", "another"),
+        ("spec.creator", "Org2MSP"),
+        ("spec.description", "because"),
+        ("spec.votingPeriod", "48h"),
+    ],
+    ids=str,
+)
+async def test_nothing_that_is_voted_on_of_a_charter_can_change(api: Api, path: str, value: object) -> None:
+    await create(api, "charterproposal.yaml", {"metadata.name": "charter"})
+
+    changed = api.sample("charterproposal.yaml", {"metadata.name": "charter", path: value})
+    answer = await api.refusal("replace", "--dry-run=server", manifest=changed)
+
+    assert ON_THE_LEDGER in answer
+
+
+@pytest.mark.parametrize(("field", "value"), [case for case in MUTABLE if case[0] != "server"], ids=str)
+async def test_a_charter_can_be_withdrawn_and_suspended(api: Api, field: str, value: object) -> None:
+    await create(api, "charterproposal.yaml", {"metadata.name": "charter"})
+
+    await replace(api, api.sample("charterproposal.yaml", {"metadata.name": "charter", f"spec.{field}": value}))

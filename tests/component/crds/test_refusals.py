@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from component.crds.conftest import Api
 
 PROPOSAL, K8S = "chaincodeproposal-collections.yaml", "chaincodeproposal-k8s.yaml"
+CHARTER = "charterproposal.yaml"
 ORGANIZATION, RULES = "org1/fabricorganization.yaml", "fabricorganization-voting-rules.yaml"
 VOTE = "vote-content-hash.yaml"
 
@@ -46,6 +47,7 @@ MSP = "must be an MSP ID: letters, digits, dots, dashes and underscores, beginni
 CHANNEL = "must be a channel name: lower-case letters, digits, dots and dashes, beginning with a letter"
 CHAINCODE = "must be a chaincode name: letters and digits, with single dashes or underscores between them"
 VERSION = "must be a chaincode version: letters, digits, dots, dashes, plus signs and underscores"
+FRACTION = 'supported values: "majority", "twoThirds", "all"'
 PROPOSAL_ID = "must be a proposal id: lower-case letters, digits and dashes, with a letter or a digit at both ends"
 PLUGIN = "must be a plugin name: letters, digits, dots, dashes and underscores, beginning with a letter or a digit"
 POLICY = "must be a signature policy, for example OutOf(2, 'Org1MSP.peer', 'Org2MSP.peer', 'Org3MSP.peer')"
@@ -169,6 +171,13 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("servers in no namespace", ORGANIZATION, {"spec.chaincodeServers": {"namespace": "a/b"}}, SERVERS_NAMESPACE),
     ("a secret that climbs", ORGANIZATION, {"spec.chaincodeServers": {"imagePullSecrets": [{"name": "../x"}]}}, SECRET),
     ("a field nobody knows", K8S, {"spec.chanel": "mychannel"}, 'unknown field "spec.chanel"'),
+    ("a charter of nothing", CHARTER, {"spec.charter": None}, "spec.charter: Required value"),
+    ("a half of them all", CHARTER, {"spec.charter.minimum": {"channel": {"fraction": "half"}}}, FRACTION),
+    ("votes in a second", CHARTER, {"spec.charter.votingPeriod.default": "1s"}, "votingPeriod.default must be between"),
+    ("votes for two years", CHARTER, {"spec.charter.votingPeriod.max": "17568h"}, "votingPeriod.max must be between"),
+    ("clocks a day apart", CHARTER, {"spec.charter.maxClockSkew": "24h"}, "maxClockSkew must be between 0s and 1h"),
+    ("peers that vote", CHARTER, {"spec.charter.roles": {"vote": "peer"}}, 'supported values: "admin", "client"'),
+    ("a charter for a channel", CHARTER, {"spec.channel": "mychannel"}, 'unknown field "spec.channel"'),
     ("a vote on no proposal", VOTE, {"spec.proposal": None}, "spec.proposal: Required value"),
     ("a vote that abstains", VOTE, {"spec.decision": "Abstain"}, 'supported values: "Agree", "Disagree"'),
     ("a hash in capitals", VOTE, {"spec.contentHash": "A" * 64}, HASH),

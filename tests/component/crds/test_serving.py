@@ -29,6 +29,7 @@ from opssc_operator.api.channel import (
     FabricChannel,
     FabricChannelStatus,
 )
+from opssc_operator.api.charter_proposal import CharterProposal, CharterProposalStatus
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.fields import ApiModel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
@@ -41,7 +42,7 @@ from opssc_operator.api.organization import (
     PeerStatus,
 )
 from opssc_operator.api.proposal import LastError, Origin, Phase, Tally, VoteRecord
-from opssc_operator.api.refs import ProposalRef, mirror_name
+from opssc_operator.api.refs import ProposalRef, ProposalReference, mirror_name
 from opssc_operator.api.vote import Decision, Vote, VoteStatus
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ STATUSES: dict[Kind, ApiModel] = {
             ),
         ),
         identities=(IdentityStatus(name="admin", subject="CN=Admin,OU=admin", not_after=NOW),),
-        governance=GovernanceStatus(block=7, contract_version="0.1.0", open=2, awaiting_my_vote=1),
+        governance=GovernanceStatus(block=7, contract_version="0.1.0", charter_version=1, open=2, awaiting_my_vote=1),
         conditions=CONDITIONS,
     ),
     Kind.CHAINCODE_PROPOSAL: ChaincodeProposalStatus(
@@ -109,6 +110,20 @@ STATUSES: dict[Kind, ApiModel] = {
             ),
         ),
         commit=CommitRecord(by="Org1MSP", tx_id="0" * 64, block=9),
+        last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW),
+        conditions=CONDITIONS,
+    ),
+    Kind.CHARTER_PROPOSAL: CharterProposalStatus(
+        observed_generation=1,
+        proposal="Org1MSP/charter-2",
+        origin=Origin.LOCAL,
+        phase=Phase.VOTING,
+        content_hash="0" * 64,
+        deadline=NOW,
+        version=2,
+        previous=ProposalReference(creator="Org1MSP", id="charter-1"),
+        votes=(VoteRecord(msp_id="Org1MSP", decision=Decision.AGREE, time=NOW, reason="proposed"),),
+        tally=Tally(agreed=1, disagreed=0, pending=2, needed=1, summary="1/3"),
         last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW),
         conditions=CONDITIONS,
     ),
@@ -163,6 +178,7 @@ STATUSES: dict[Kind, ApiModel] = {
 SAMPLES = {
     Kind.FABRIC_ORGANIZATION: "org1/fabricorganization.yaml",
     Kind.CHAINCODE_PROPOSAL: "chaincodeproposal.yaml",
+    Kind.CHARTER_PROPOSAL: "charterproposal.yaml",
     Kind.VOTE: "vote-agree.yaml",
 }
 CHANNEL = {"apiVersion": "opssc.dev/v1alpha1", "kind": "FabricChannel", "spec": {"channel": "mychannel"}}
@@ -174,6 +190,10 @@ COLUMNS = {
     Kind.CHAINCODE_PROPOSAL: (
         ["NAME", "CHANNEL", "CHAINCODE", "SEQUENCE", "VOTES", "PHASE", "READY", "REASON", "AGE"],
         ["mychannel", "asset", "2", "1/3", "Voting", "False", "AwaitingVotes"],
+    ),
+    Kind.CHARTER_PROPOSAL: (
+        ["NAME", "VERSION", "VOTES", "PHASE", "READY", "REASON", "AGE"],
+        ["2", "1/3", "Voting", "False", "AwaitingVotes"],
     ),
     Kind.VOTE: (
         ["NAME", "CREATOR", "PROPOSAL", "DECISION", "COUNTED", "READY", "REASON", "AGE"],
@@ -187,6 +207,7 @@ COLUMNS = {
 WIDE = {
     Kind.FABRIC_ORGANIZATION: ["OPEN", "AWAITING", "MESSAGE"],
     Kind.CHAINCODE_PROPOSAL: ["VERSION", "PROPOSAL", "ORIGIN", "PACKAGE", "MESSAGE"],
+    Kind.CHARTER_PROPOSAL: ["PROPOSAL", "ORIGIN", "REPLACES", "MESSAGE"],
     Kind.VOTE: ["WHY", "TRANSACTION", "MESSAGE"],
     Kind.FABRIC_CHANNEL: ["CONSENSUS", "MESSAGE"],
 }
@@ -229,7 +250,9 @@ async def test_the_api_server_keeps_every_field_of_a_status(api: Api, kind: Kind
 
 
 @pytest.mark.parametrize(
-    "kind", [Kind.CHAINCODE_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION, Kind.FABRIC_CHANNEL], ids=str
+    "kind",
+    [Kind.CHAINCODE_PROPOSAL, Kind.CHARTER_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION, Kind.FABRIC_CHANNEL],
+    ids=str,
 )
 async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
     await created(api, kind, "columns")
@@ -253,6 +276,8 @@ async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
         (Kind.CHAINCODE_PROPOSAL, "spec.chaincode.name=asset"),
         (Kind.CHAINCODE_PROPOSAL, "spec.creator="),
         (Kind.CHAINCODE_PROPOSAL, "spec.proposalID="),
+        (Kind.CHARTER_PROPOSAL, "spec.creator="),
+        (Kind.CHARTER_PROPOSAL, "spec.proposalID="),
         (Kind.VOTE, "spec.proposal.creator=Org1MSP"),
         (Kind.VOTE, "spec.proposal.id=asset-1"),
         (Kind.VOTE, "spec.decision=Agree"),
@@ -270,7 +295,7 @@ async def test_objects_can_be_selected_by_field(api: Api, kind: Kind, selector: 
     assert others == ""
 
 
-@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,vt,fch"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,chtp,vt,fch"]], ids=lambda words: words[0])
 async def test_short_names_and_categories_show_all_kinds(api: Api, words: list[str]) -> None:
     for kind in Kind:
         await created(api, kind, "all")
@@ -338,10 +363,12 @@ async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -
 
 
 @pytest.mark.parametrize(
-    "model", [FabricOrganization, ChaincodeProposal, Vote, FabricChannel], ids=lambda model: model.__name__
+    "model",
+    [FabricOrganization, ChaincodeProposal, CharterProposal, Vote, FabricChannel],
+    ids=lambda model: model.__name__,
 )
 async def test_the_operator_reads_what_the_api_server_returns(
-    api: Api, model: type[FabricOrganization | ChaincodeProposal | Vote | FabricChannel]
+    api: Api, model: type[FabricOrganization | ChaincodeProposal | CharterProposal | Vote | FabricChannel]
 ) -> None:
     kind = Kind(model.__name__)
     await created(api, kind, "read")
@@ -364,6 +391,10 @@ ALLOWED = [
     ("patch", "votes.opssc.dev/status"),
     ("patch", "fabricorganizations.opssc.dev/status"),
     ("patch", "chaincodeproposals.opssc.dev/status"),
+    ("create", "charterproposals.opssc.dev"),
+    ("patch", "charterproposals.opssc.dev"),
+    ("delete", "charterproposals.opssc.dev"),
+    ("patch", "charterproposals.opssc.dev/status"),
     ("create", "fabricchannels.opssc.dev"),
     ("patch", "fabricchannels.opssc.dev"),
     ("delete", "fabricchannels.opssc.dev"),

@@ -20,6 +20,7 @@ from unit.operator_channels.test_delta import config, definition
 from fabric_admin import channelconfig
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import (
+    DEFAULT_CHARTER,
     Creator,
     Decision,
     Evidence,
@@ -51,7 +52,7 @@ from opssc_operator.domain.kinds.channel_work import ChannelChange, SignUpdate, 
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.verdict import Verdict
-from opssc_operator.domain.verification import verify_proposal
+from opssc_operator.domain.verification import Grounds, verify_proposal
 from opssc_operator.domain.voting import VotingRules
 
 ORG1, ORG2, ORG3 = channel.MEMBERS
@@ -80,6 +81,7 @@ def planned(fields: dict[str, Any], **more: Any) -> Plan | Preview | Verdict:
         config=start,
         definitions=more.pop("definitions", {}),
         governance=False,
+        charter=DEFAULT_CHARTER,
         now=NOW,
     )
     return plan_channel(planning)
@@ -208,7 +210,8 @@ def test_a_definition_read_from_elsewhere_is_in_the_plan() -> None:
 def verdict_on(of: Proposal, start: ChannelConfig) -> Verdict:
     content = of.content
     rules = UpdateRules(content, delta_of(content, start, governance=False))  # type: ignore[arg-type]
-    return verify_proposal(rules, of, replace(view_of(start), members=start.all_members))
+    pinned = replace(view_of(start), members=start.all_members)
+    return verify_proposal(rules, of, Grounds(pinned, DEFAULT_CHARTER))
 
 
 def test_what_was_planned_verifies() -> None:
@@ -353,10 +356,11 @@ def test_an_update_whose_ground_moved_is_stale_and_proposed_anew_by_its_creator(
     assert not isinstance(judge_standing(of, moved, governance=False), ChangeRefused)
     misfit = judge_standing(of, same_element, governance=False)
     assert isinstance(misfit, ChangeRefused)
-    assert plan_successor(of, view_of(same_element), same_element, governance=False, now=NOW) is None
+    moment: dict[str, Any] = {"charter": DEFAULT_CHARTER, "governance": False, "now": NOW}
+    assert plan_successor(of, view_of(same_element), same_element, **moment) is None
     other = channel.load(config().updated_by(plan_update({"changes": [other_acl()]})))
     assert isinstance(judge_standing(of, other, governance=False), ChangeRefused)
-    successor = plan_successor(of, view_of(other), other, governance=False, now=NOW)
+    successor = plan_successor(of, view_of(other), other, **moment)
     assert successor is not None
     assert ProposalDocument.parse(successor.document).id == "change-r2"
 

@@ -12,15 +12,15 @@ from unit.chaincode import strategies as ledger
 
 from fabric_admin.definition import Definition
 from fabric_admin.rule import NOutOf
-from opssc_chaincode.model import ChaincodeContent, Connection, ProposalDocument, ccaas_label
+from opssc_chaincode.model import DEFAULT_CHARTER, ChaincodeContent, Connection, ProposalDocument, ccaas_label
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration, from_document, to_document
 from opssc_operator.domain.content import ContentError, build_content, conflicting_fields, to_spec
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
-from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
+from opssc_operator.domain.planning import Outset, Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.verdict import Verdict
-from opssc_operator.domain.verification import is_stale, verify_proposal
+from opssc_operator.domain.verification import Grounds, judge_staleness, verify_proposal
 
 KIND = ChaincodeKind()
 DIGEST = "sha256:" + "ab" * 32
@@ -57,8 +57,13 @@ def spec(**changes: Any) -> ChaincodeProposalSpec:
 
 
 def planning(given_spec: ChaincodeProposalSpec, **changes: Any) -> PlanningObserved:
-    values: dict[str, Any] = {"channel": CHANNEL, "committed": None, "own_msp_id": "Org1MSP", **changes}
-    return PlanningObserved(proposal_id="asset-1", spec=given_spec, now=NOW, **values)
+    values = {"channel": CHANNEL, "own_msp_id": "Org1MSP", "charter": DEFAULT_CHARTER, "committed": None, **changes}
+    committed = values.pop("committed")
+    return PlanningObserved(Outset(proposal_id="asset-1", now=NOW, **values), given_spec, committed)
+
+
+def grounds(pinned: Any = CHANNEL) -> Grounds:
+    return Grounds(pinned, DEFAULT_CHARTER)
 
 
 def planned(given_spec: ChaincodeProposalSpec, **changes: Any) -> Plan:
@@ -81,7 +86,7 @@ def test_a_plan_is_a_document_the_contract_accepts_and_everybody_else_verifies()
     assert document.content_hash == plan.content_hash
     assert document.deadline == (NOW + timedelta(days=7)).replace(microsecond=0)
     stored = ledger.proposal(document)
-    assert verify_proposal(KIND, stored, CHANNEL).reason is Reason.VERIFIED
+    assert verify_proposal(KIND, stored, grounds()).reason is Reason.VERIFIED
 
 
 @pytest.mark.parametrize(
@@ -203,7 +208,7 @@ def test_a_snapshot_that_differs_from_the_own_peer_is_not_verified(lie: dict[str
     )
 
     # When
-    verdict = verify_proposal(KIND, stored, shown)
+    verdict = verify_proposal(KIND, stored, grounds(shown))
 
     # Then
     assert verdict.fails
@@ -223,16 +228,16 @@ def test_another_package_or_definition_than_claimed_is_not_verified() -> None:
         (other_definition, Reason.DEFINITION_MISMATCH),
     ):
         stored = ledger.proposal(document.model_copy(update={"content": content}))
-        assert verify_proposal(KIND, stored, CHANNEL).reason is reason
+        assert verify_proposal(KIND, stored, grounds()).reason is reason
 
 
 def test_without_the_config_block_a_proposal_waits() -> None:
     stored = ledger.proposal(ProposalDocument.parse(planned(spec()).document))
-    assert verify_proposal(KIND, stored, None).status == "Unknown"
+    assert verify_proposal(KIND, stored, grounds(None)).status == "Unknown"
 
 
 def test_a_snapshot_that_names_a_block_of_transactions_is_refuted_and_not_waited_for() -> None:
-    verdict = verify_proposal(KIND, ledger.proposal(), NoConfiguration(5))
+    verdict = verify_proposal(KIND, ledger.proposal(), grounds(NoConfiguration(5)))
     assert (verdict.status, verdict.reason) == ("False", Reason.SNAPSHOT_MISMATCH)
 
 
@@ -240,8 +245,8 @@ def test_a_newer_config_with_the_same_members_and_rule_is_not_stale() -> None:
     snapshot = ProposalDocument.parse(planned(spec()).document).snapshot
     newer = ChannelView("mychannel", 9, 3, "ee" * 32, CHANNEL.members, CHANNEL.rule)
     fewer = ChannelView("mychannel", 9, 3, "ee" * 32, CHANNEL.members, NOutOf(3, CHANNEL.members))
-    assert not is_stale(KIND, snapshot, newer)
-    assert is_stale(KIND, snapshot, fewer)
+    assert judge_staleness(KIND, snapshot, newer) is None
+    assert judge_staleness(KIND, snapshot, fewer) is not None
 
 
 @given(ledger.rules(("Org1MSP", "Org2MSP", "Org3MSP")), st.sets(st.sampled_from(CHANNEL.members)))
@@ -261,7 +266,7 @@ def test_a_manifest_that_says_no_collections_contradicts_a_proposal_that_has_som
 
 def test_a_peer_without_the_pinned_block_is_named_as_what_verification_waits_for() -> None:
     # When
-    verdict = verify_proposal(KIND, ledger.proposal(), BlockNotKept(3))
+    verdict = verify_proposal(KIND, ledger.proposal(), grounds(BlockNotKept(3)))
 
     # Then
     assert (verdict.status, verdict.reason) == ("Unknown", Reason.AWAITING_VERIFICATION)

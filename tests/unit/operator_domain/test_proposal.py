@@ -262,7 +262,7 @@ def test_a_stale_proposal_takes_no_votes() -> None:
     wish = VoteWish("agree", NOW, Decision.AGREE, "", PROPOSAL.content_hash)
 
     # When
-    decision = decide_proposal(observed(facts(), own_msp_id="Org2MSP", stale=True, wishes=(wish,)))
+    decision = decide_proposal(observed(facts(), own_msp_id="Org2MSP", stale=no(Reason.STALE), wishes=(wish,)))
 
     # Then
     assert decision.phase is Phase.STALE

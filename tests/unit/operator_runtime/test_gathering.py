@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_content import CHANNEL, manifest, planned, spec
+from unit.operator_runtime.charters import DefaultCharter
 from unit.operator_runtime.fetching import no_packages
 
 from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import Facts, ProposalDocument
+from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
@@ -38,7 +40,8 @@ class Session:
     """An organization whose channel moved on since it was looked at a minute ago."""
 
     msp_id = "Org1MSP"
-    settings = SimpleNamespace(namespace="org1")
+    settings = SimpleNamespace(namespace="org1", governance_channel="ops-channel")
+    charters = DefaultCharter()
 
     def __init__(self, facts: Facts | None) -> None:
         self.facts = facts
@@ -89,7 +92,7 @@ async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifes
     observed = await gather(manifests, Facts(proposal=open_for_years))
 
     # Then
-    assert observed.stale
+    assert observed.stale.reason is Reason.STALE
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.operator_domain.test_content import CHANNEL, manifest
+from unit.operator_runtime.charters import DefaultCharter
 
 from fabric_admin.definition import signature_policy_parameter
+from opssc_chaincode.model import Kind as LedgerKind
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec
 from opssc_operator.api.refs import ProposalRef
@@ -37,6 +39,7 @@ class Session:
         self.msp_id, self.latest_block = "Org1MSP", 7
         self.peers = self.reader = self.deployments = self.contract = self.view = self
         self.members = CHANNEL.members
+        self.charters = DefaultCharter()
         self.installs = 0
         self.known: tuple[Outline, ...] = ()
 
@@ -119,6 +122,7 @@ def outline(creator: str, number: int, *, over: bool = False) -> Outline:
     """A proposal that nobody has accepted; ``over`` when it was rejected."""
     return Outline(
         ref=ProposalRef(creator, f"spam-{number}"),
+        kind=LedgerKind.CHAINCODE,
         slot=None,
         accepted=False,
         ended=over,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.operator_domain.test_content import CHANNEL
+from unit.operator_runtime.charters import DefaultCharter
 
 from fabric_admin.definition import Definition, signature_policy_parameter
 from fabric_devnet.crypto import CertificateAuthority, Role
@@ -91,6 +92,7 @@ class Session:
         self.settings = SimpleNamespace(namespace="org1")
         self.msp_id, self.latest_block, self.members = "Org1MSP", 7, CHANNEL.members
         self.peers = self.reader = self.deployments = self.contract = self.view = self
+        self.charters = DefaultCharter()
         self.failure: OperatorError | None = None
         self.name, self.address = (
             "peer0",

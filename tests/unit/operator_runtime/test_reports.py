@@ -27,13 +27,16 @@ class Unreachable:
     def __init__(self, book: ReportBook, newer: ReportWish | None) -> None:
         self._book, self._newer = book, newer
         self.contract = self
-        self.view = SimpleNamespace(mark=str)
+        self.view = SimpleNamespace(mark=str, get=self.fetch)
 
     def ready(self, namespace: str) -> Unreachable:
         del namespace
         return self
 
-    async def report(self, *_: Any) -> None:
+    async def fetch(self, ref: object) -> None:
+        """Nothing is known of the proposal."""
+
+    async def report(self, *_: Any, **__: Any) -> None:
         if self._newer is not None:
             self._book.note(KEY, [self._newer])
         raise TransientError("no orderer answers")

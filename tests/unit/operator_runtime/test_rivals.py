@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_content import CHANNEL, planned, spec
 from unit.operator_domain.test_proposal import observed
+from unit.operator_runtime.charters import DefaultCharter
 from unit.operator_runtime.fetching import no_packages
 
 from opssc_chaincode.model import ChaincodeContent, Facts, ProposalDocument
@@ -77,6 +78,8 @@ class Session:
     def __init__(self, contract: Contract) -> None:
         self.view = View(cast("OpsContract", contract))
         self.reader = self
+        self.charters = DefaultCharter()
+        self.settings = SimpleNamespace(governance_channel="ops-channel")
 
     async def at(self, channel: str, number: int) -> Any:
         del channel, number

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import (
-    DEFAULT_CHARTER,
     SCHEMA,
     ChannelContent,
+    CharterInForce,
     Kind,
     Proposal,
     ProposalDocument,
@@ -55,6 +55,7 @@ class ChannelPlanning:
     config: ChannelConfig
     definitions: Definitions
     governance: bool
+    charter: CharterInForce
     now: datetime
 
 
@@ -100,7 +101,13 @@ def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
 
 
 def plan_successor(
-    proposal: Proposal, view: ChannelView, config: ChannelConfig, *, governance: bool, now: datetime
+    proposal: Proposal,
+    view: ChannelView,
+    config: ChannelConfig,
+    *,
+    charter: CharterInForce,
+    governance: bool,
+    now: datetime,
 ) -> Plan | None:
     """The same change anew on the configuration in force, under the next revision's id; None when it cannot be made."""
     content = proposal.content
@@ -111,7 +118,15 @@ def plan_successor(
     if proposal_id is None:
         return None
     observed = ChannelPlanning(
-        proposal.creator.msp_id, proposal_id, spec, view, config, definitions={}, governance=governance, now=now
+        own_msp_id=proposal.creator.msp_id,
+        proposal_id=proposal_id,
+        spec=spec,
+        view=view,
+        config=config,
+        definitions={},
+        governance=governance,
+        charter=charter,
+        now=now,
     )
     try:
         delta = compute_delta(config, content.changes, governance=governance)
@@ -160,9 +175,9 @@ def _document(
             config_hash=view.config_hash,
             members=members,
             rule=rule,
-            charter=DEFAULT_CHARTER,
+            charter=observed.charter,
         ),
-        deadline=resolve_deadline(observed.spec, observed.now),
+        deadline=resolve_deadline(observed.spec, observed.charter, observed.now),
         description=observed.spec.description or description,
     )
     return Plan(document.canonical(), content, document.content_hash)

@@ -8,9 +8,10 @@ from opssc_chaincode.model import Kind as LedgerKind
 from opssc_operator.api.group import Kind
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.channel import ChannelKind
+from opssc_operator.domain.kinds.charter import CharterKind
 from opssc_operator.domain.kinds.port import ProposalKind
 
-KINDS: Final[tuple[ProposalKind, ...]] = (ChaincodeKind(), ChannelKind())
+KINDS: Final[tuple[ProposalKind, ...]] = (ChaincodeKind(), ChannelKind(), CharterKind())
 _BY_OBJECT: Final = {kind.object_kind: kind for kind in KINDS}
 _BY_LEDGER: Final = {kind.ledger_kind: kind for kind in KINDS}
 

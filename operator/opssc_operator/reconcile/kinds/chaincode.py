@@ -14,7 +14,6 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
-from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.choices import choose
 from opssc_operator.domain.content import build_definition
 from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed, is_committed
@@ -23,11 +22,11 @@ from opssc_operator.domain.installation import Install
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
-from opssc_operator.domain.planning import Plan, PlanningObserved, plan_proposal
+from opssc_operator.domain.planning import Outset, Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.report import own_report
 from opssc_operator.domain.runtime import PeerReach
 from opssc_operator.domain.verdict import Verdict, unknown
-from opssc_operator.domain.verification import is_stale, verify_proposal
+from opssc_operator.domain.verification import Grounds, judge_staleness, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug
 from opssc_operator.ledger.runtime import Runtime
@@ -64,24 +63,19 @@ class ChaincodeWorker:
         if not isinstance(manifest, ChaincodeProposal):
             raise Bug(f"{manifest.metadata.name} is no ChaincodeProposal")
         channel = manifest.spec.channel
-        view, committed, fetched = await asyncio.gather(
+        view, committed, fetched, succession = await asyncio.gather(
             session.reader.current(channel, max_age_seconds=0.0),
             session.deployments.fetch_committed(channel, manifest.spec.chaincode.name),
             fetch_planned(manifest.spec, observed.ref, session, self.packages),
+            session.charters.succession(),
         )
         definition = None if committed is None else committed.definition
-        return plan_proposal(
-            PlanningObserved(session.msp_id, observed.ref.id, manifest.spec, view, definition, observed.now, fetched)
-        )
+        outset = Outset(session.msp_id, observed.ref.id, view, succession.current, observed.now)
+        return plan_proposal(PlanningObserved(outset, manifest.spec, definition, fetched))
 
-    async def verify(
-        self,
-        proposal: Proposal,
-        pinned: ChannelView | NoConfiguration | BlockNotKept | None,
-        session: OrganizationSession,
-    ) -> Verdict:
+    async def verify(self, proposal: Proposal, grounds: Grounds, session: OrganizationSession) -> Verdict:
         """Judge by the pinned block and by what is computed here; what has to be fetched for it comes last."""
-        verdict = verify_proposal(self.kind, proposal, pinned)
+        verdict = verify_proposal(self.kind, proposal, grounds)
         if not verdict.holds or not isinstance(proposal.content, ChaincodeContent):
             return verdict
         ref = ProposalRef(proposal.creator.msp_id, proposal.id)
@@ -91,7 +85,7 @@ class ChaincodeWorker:
         """See whether members or LifecycleEndorsement of the channel changed."""
         snapshot = facts.proposal.snapshot
         current = await session.reader.current(snapshot.channel, max_age_seconds=STALENESS_SECONDS)
-        return replace(observed, stale=is_stale(self.kind, snapshot, current))
+        return replace(observed, stale=judge_staleness(self.kind, snapshot, current))
 
     async def observe(
         self, observed: ProposalObserved, facts: Facts, session: OrganizationSession, votes: Sequence[Vote]

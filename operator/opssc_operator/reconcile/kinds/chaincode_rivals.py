@@ -10,11 +10,10 @@ from opssc_chaincode.ranking import decided_last
 from opssc_chaincode.tally import derive
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.deployment import Target, is_same
-from opssc_operator.domain.kinds.catalog import on_ledger
 from opssc_operator.domain.outline import slot_of
 from opssc_operator.domain.reporting import reported_commits
-from opssc_operator.domain.verification import verify_proposal
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.grounds import is_true
 
 
 async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: OrganizationSession) -> ProposalRef:
@@ -37,7 +36,7 @@ async def find_winner(ref: ProposalRef, content: ChaincodeContent, session: Orga
         facts.proposal.name: tally.deciding.position
         for facts in rivals
         if (tally := derive(facts, now, session.view.positions)).deciding is not None
-        and await _verifies(facts, session)
+        and await is_true(session, facts.proposal)
     }
     winner = decided_last(decided)
     return ref if winner is None else ProposalRef.parse(winner)
@@ -48,13 +47,6 @@ async def is_same_definition(rival: ProposalRef, content: ChaincodeContent, sess
     facts = await session.view.get(rival)
     other = None if facts is None else facts.proposal.content
     return isinstance(other, ChaincodeContent) and other.definition_hash == content.definition_hash
-
-
-async def _verifies(facts: Facts, session: OrganizationSession) -> bool:
-    snapshot = facts.proposal.snapshot
-    pinned = await session.reader.at(snapshot.channel, snapshot.config_block)
-    kind = on_ledger(facts.proposal.kind)
-    return verify_proposal(kind, facts.proposal, pinned).holds
 
 
 async def was_committed(facts: Facts, target: Target, session: OrganizationSession) -> bool:

@@ -16,7 +16,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
-from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
+from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.application import ChangeRefused
 from opssc_operator.domain.channels.content import references
 from opssc_operator.domain.channels.planning import (
@@ -33,7 +33,7 @@ from opssc_operator.domain.kinds.channel_work import ChannelChange, SignUpdate, 
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.verdict import Verdict, no, unknown
-from opssc_operator.domain.verification import verify_proposal
+from opssc_operator.domain.verification import MOVED_ON, Grounds, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug, TerminalError
 from opssc_operator.kube.client import KubeClient
@@ -84,20 +84,16 @@ class ChannelWorker:
                 config=block.config,
                 definitions=definitions,
                 governance=spec.channel == session.settings.governance_channel,
+                charter=(await session.charters.succession()).current,
                 now=observed.now,
             )
         )
 
-    async def verify(
-        self,
-        proposal: Proposal,
-        pinned: ChannelView | NoConfiguration | BlockNotKept | None,
-        session: OrganizationSession,
-    ) -> Verdict:
+    async def verify(self, proposal: Proposal, grounds: Grounds, session: OrganizationSession) -> Verdict:
         """Compute the delta anew on the pinned configuration, and compare."""
-        content = _content(proposal)
+        content, pinned = _content(proposal), grounds.pinned
         if not isinstance(pinned, ChannelView):
-            return verify_proposal(self.kind, proposal, pinned)
+            return verify_proposal(self.kind, proposal, grounds)
         if content.create is not None:
             return no(Reason.UNSUPPORTED_BY_THIS_VERSION, "new channels are not created by this version")
         block = await session.config_blocks.at(proposal.snapshot.channel, proposal.snapshot.config_block)
@@ -106,7 +102,8 @@ class ChannelWorker:
         rules = UpdateRules(content, delta_of(content, block.config, governance=_is_governance(content, session)))
         if rules.refused:
             return rules.judge_content(proposal)
-        return verify_proposal(rules, proposal, replace(pinned, members=block.config.all_members))
+        all_of_them = replace(pinned, members=block.config.all_members)
+        return verify_proposal(rules, proposal, replace(grounds, pinned=all_of_them))
 
     async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
         """See whether the configuration in force still takes the update, and what it changes there."""
@@ -121,7 +118,9 @@ class ChannelWorker:
             delta = judge_standing(proposal, block.config, governance=_is_governance(content, session))
             if isinstance(delta, ChangeRefused):
                 successor, succeeded_by = await _successor(observed, proposal, block, session)
-                return replace(observed, stale=True, successor=successor, succeeded_by=succeeded_by)
+                return replace(
+                    observed, stale=no(Reason.STALE, MOVED_ON), successor=successor, succeeded_by=succeeded_by
+                )
             if len(self._changes) >= KEPT:
                 self._changes.pop(next(iter(self._changes)))
             self._changes[key] = change_of(content.channel, delta)
@@ -235,7 +234,11 @@ async def _successor(
     if session.msp_id != proposal.creator.msp_id:
         return None, ""
     governance = _is_governance(_content(proposal), session)
-    return plan_successor(proposal, block.view, block.config, governance=governance, now=observed.now), ""
+    charter = (await session.charters.succession()).current
+    planned = plan_successor(
+        proposal, block.view, block.config, charter=charter, governance=governance, now=observed.now
+    )
+    return planned, ""
 
 
 async def _sign(ref: ProposalRef, content: ChannelContent, session: OrganizationSession) -> None:

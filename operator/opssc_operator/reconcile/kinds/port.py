@@ -8,11 +8,11 @@ from typing import Protocol
 from opssc_chaincode.model import Facts, Proposal
 from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.vote import Vote
-from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.kinds.port import ProposalKind
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.verdict import Verdict
+from opssc_operator.domain.verification import Grounds
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.ledger.session import OrganizationSession
 
@@ -31,17 +31,12 @@ class KindWorker(Protocol):
         """What a local manifest would propose now, or why it cannot."""
         ...
 
-    async def verify(
-        self,
-        proposal: Proposal,
-        pinned: ChannelView | NoConfiguration | BlockNotKept | None,
-        session: OrganizationSession,
-    ) -> Verdict:
+    async def verify(self, proposal: Proposal, grounds: Grounds, session: OrganizationSession) -> Verdict:
         """Whether a proposal says the truth; a verdict other than Unknown is final but for ``gathering.REVOCABLE``."""
         ...
 
     async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
-        """What an open proposal needs: whether the channel moved on so that it is ``stale``, what people see of it."""
+        """What an open proposal needs: why it is ``stale``, if the channel moved on, and what people see of it."""
         ...
 
     async def observe(
