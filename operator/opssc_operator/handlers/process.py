@@ -21,6 +21,7 @@ from opssc_operator.kube.transport import Transport
 from opssc_operator.observability.metrics import METRICS
 from opssc_operator.observability.server import ObservabilityServer
 from opssc_operator.reconcile.feed import Feed
+from opssc_operator.reconcile.firstlisting import wait_until_listed
 from opssc_operator.reconcile.keys import KeyKind, sweep_key
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.runner import Runner
@@ -79,10 +80,10 @@ class _Process:
         self._startup_seconds = settings.startup_seconds
         self._kube = kube
         self._queue = WorkQueue()
-        store = ObjectStore()
-        self.feed = Feed(store, self._queue.add)
+        self._store = ObjectStore()
+        self.feed = Feed(self._store, self._queue.add)
         kube.observe(self.feed)
-        self._reconcilers = wiring(kube, store, self._queue, settings)
+        self._reconcilers = wiring(kube, self._store, self._queue, settings)
         own = {KeyKind.SWEEP: SweepReconciler(kube, self.feed)}
         self._runner = Runner(self._queue, {**self._reconcilers.by_kind, **own}, workers=settings.workers)
         self.watching = asyncio.Event()
@@ -99,14 +100,19 @@ class _Process:
             METRICS.queue_keys.labels(state).set_function(partial(getattr, self._queue, state))
         await self._server.start()
         await wait_until_served(self._kube, self._namespace, timeout_seconds=self._startup_seconds)
-        # The watches of all kinds begin at once. A proposal must not be told that it has no organization because its
-        # own kind happened to be listed first.
+        # The watches of all kinds begin at once, in any order; the name of a proposal depends on its organization.
         for organization in await self._kube.list_objects(Kind.FABRIC_ORGANIZATION, self._namespace):
             self.feed.saw(Kind.FABRIC_ORGANIZATION, None, organization)
-        self._running = asyncio.create_task(self._runner.run(), name="reconcile runner")
+        self._running = asyncio.create_task(self._run(), name="reconcile runner")
         self._running.add_done_callback(lambda _: self.broken.set())
         self._queue.add_after(sweep_key(self._namespace), SWEEP_PERIOD_SECONDS)
         logger.info("operator started", extra={"namespace": self._namespace})
+
+    async def _run(self) -> None:
+        """Works from the moment the watches have shown everything there is."""
+        await wait_until_listed(self._kube, self._store, self._namespace)
+        logger.info("everything is listed", extra={"namespace": self._namespace})
+        await self._runner.run()
 
     async def stop(self) -> None:
         """Cancels all reconciles and closes everything; does nothing the second time."""
