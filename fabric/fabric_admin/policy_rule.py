@@ -5,7 +5,8 @@ Refuses (ConfigError) rather than approximates: a rule that counts people, or na
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from fabric_protos.msp import msp_principal_pb2
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
 
 _Part = str | NOutOf
 
+_ROLES: Final = msp_principal_pb2.MSPRole
+_ADMIN_ROLES: Final = frozenset({_ROLES.ADMIN, _ROLES.MEMBER})
+_ALL_ROLES: Final = frozenset(_ROLES.MSPRoleType.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Voters:
+    """The organizations whose agreement counts, and the roles their people can show."""
+
+    members: AbstractSet[str]
+    roles: frozenset[int]
+
 
 def policy_text(policy: Policy) -> str:
     """Return a policy for people: its text where the language has one."""
@@ -35,41 +48,40 @@ def policy_text(policy: Policy) -> str:
     return f"no such policy: '{policy.name}'" if isinstance(policy, MissingPolicy) else type(policy).__name__
 
 
-def organization_rule(policy: Policy, members: AbstractSet[str]) -> NOutOf:
+def organization_rule(policy: Policy, members: AbstractSet[str], *, signed_by_admins: bool = False) -> NOutOf:
     """Return the rule over ``members`` (MSP IDs) that a compiled policy amounts to.
 
-    Organizations that are no members can never agree, so they are left out and the number needed stays. Raises
+    Organizations that are no members can never agree, so they are left out and the number needed stays; with
+    ``signed_by_admins`` so are principals that no administrator is, such as peers. Raises
     ConfigError with the policy's text when it needs more than "which organizations agree" to be decided.
     """
-    part = _part(policy, members)
+    part = _part(policy, _Voters(members, _ADMIN_ROLES if signed_by_admins else _ALL_ROLES))
     if part is None:
         return NOutOf(1, ())
     return NOutOf(1, (part,)) if isinstance(part, str) else part
 
 
-def _part(policy: Policy, members: AbstractSet[str]) -> _Part | None:
+def _part(policy: Policy, voters: _Voters) -> _Part | None:
     if isinstance(policy, ImplicitMetaPolicy):
         if policy.threshold == 0 and policy.sub_policies:
             raise ConfigError(f"policy {policy_text(policy)} has a rule nobody knows")
-        return _gate(policy.threshold, [_part(each, members) for each in policy.sub_policies])
+        return _gate(policy.threshold, [_part(each, voters) for each in policy.sub_policies])
     if isinstance(policy, SignaturePolicy):
-        return _signature_part(policy, policy.envelope.rule, members)
+        return _signature_part(policy, policy.envelope.rule, voters)
     return None
 
 
-def _signature_part(
-    policy: SignaturePolicy, rule: policies_pb2.SignaturePolicy, members: AbstractSet[str]
-) -> _Part | None:
+def _signature_part(policy: SignaturePolicy, rule: policies_pb2.SignaturePolicy, voters: _Voters) -> _Part | None:
     if rule.WhichOneof("Type") == "signed_by":
-        return _principal(policy, rule.signed_by, members)
+        return _principal(policy, rule.signed_by, voters)
     gate = rule.n_out_of
-    parts = [_signature_part(policy, each, members) for each in gate.rules]
+    parts = [_signature_part(policy, each, voters) for each in gate.rules]
     if gate.n > 1:
         _require_disjoint(policy, [part for part in parts if part is not None])
     return _gate(max(gate.n, 0), parts)
 
 
-def _principal(policy: SignaturePolicy, index: int, members: AbstractSet[str]) -> str | None:
+def _principal(policy: SignaturePolicy, index: int, voters: _Voters) -> str | None:
     principal = policy.envelope.identities[index]
     if principal.principal_classification != msp_principal_pb2.MSPPrincipal.ROLE:
         raise ConfigError(f"policy {policy_text(policy)} names identities or units, not organizations")
@@ -78,7 +90,8 @@ def _principal(policy: SignaturePolicy, index: int, members: AbstractSet[str]) -
         role = decode(msp_principal_pb2.MSPRole, principal.principal, ConfigError, "")
     except ConfigError as exc:
         raise ConfigError(f"policy {policy_text(policy)}{exc}") from exc
-    return role.msp_identifier if role.msp_identifier in members else None
+    may = role.msp_identifier in voters.members and role.role in voters.roles
+    return role.msp_identifier if may else None
 
 
 def _require_disjoint(policy: SignaturePolicy, parts: Sequence[_Part]) -> None:

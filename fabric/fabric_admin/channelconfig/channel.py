@@ -136,7 +136,9 @@ class ChannelConfig:
         return tuple(sorted({*self.members, *self.orderer_members}))
 
     def organization_rule(self, policy_path: str = LIFECYCLE_ENDORSEMENT, *, with_orderers: bool = False) -> NOutOf:
-        """Return which application organizations (orderer organizations too) must agree to satisfy a policy.
+        """Return which application organizations must agree to satisfy a policy.
+
+        ``with_orderers`` is for changes of the config: orderer organizations count, and only administrators sign.
 
         Without a LifecycleEndorsement policy that is a majority of them, as in Fabric. Raises ConfigError, with the
         policy's text, when there is no such policy or it is not a matter of organizations alone.
@@ -147,7 +149,7 @@ class ChannelConfig:
                 return NOutOf(len(self.members) // 2 + 1, self.members)
             raise ConfigError(f"channel {self.channel_id} has no policy {policy_path}", element=policy_path)
         try:
-            return organization_rule(self.policies.get(policy_path), members)
+            return organization_rule(self.policies.get(policy_path), members, signed_by_admins=with_orderers)
         except ConfigError as exc:
             raise ConfigError(f"{policy_path} of channel {self.channel_id}: {exc}", element=policy_path) from exc
 

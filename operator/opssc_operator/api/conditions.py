@@ -88,6 +88,7 @@ class Reason(StrEnum):
     ORGANIZATION_NOT_READY = "OrganizationNotReady"
     DUPLICATE_ORGANIZATION = "DuplicateOrganization"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, no secret
+    DEFINITION_INVALID = "DefinitionInvalid"
     DEFINITION_NOT_FOUND = "DefinitionNotFound"
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, no secret
     IDENTITY_INVALID = "IdentityInvalid"

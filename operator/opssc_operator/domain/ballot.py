@@ -33,6 +33,10 @@ TERMINAL_PLAN_REASONS: Final = frozenset(
     }
 )
 """Why a manifest cannot be proposed until somebody changes it or the channel (which is noticed by itself)."""
+PLAN_AGAIN_SECONDS: Final = {Reason.DEFINITION_NOT_FOUND: 10.0, Reason.DEFINITION_INVALID: 10.0}
+"""How soon to look again for what is kept in objects that nobody watches."""
+STALE_AGAIN_SECONDS: Final = 10.0
+"""How soon to look whether somebody has proposed anew what is stale; no event of this proposal tells."""
 
 
 def decide_unproposed(observed: ProposalObserved) -> Stage:
@@ -57,7 +61,9 @@ def decide_unproposed(observed: ProposalObserved) -> Stage:
     stalled = verdict.reason in TERMINAL_PLAN_REASONS
     base = {**base, ConditionType.VERIFIED: verdict}
     phase = Phase.FAILED if stalled else Phase.PENDING
-    return Stage(base, phase, stalled=stalled, ready=no(verdict.reason, verdict.message))
+    ready = no(verdict.reason, verdict.message)
+    look_again = PLAN_AGAIN_SECONDS.get(verdict.reason)
+    return Stage(base, phase, stalled=stalled, ready=ready, requeue_seconds=look_again)
 
 
 def decide_expired(observed: ProposalObserved, facts: Facts) -> Stage:
@@ -86,8 +92,6 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
     facts = observed.facts
     if facts is None:
         raise AssertionError("an open proposal has facts")
-    if observed.stale is not None:
-        return _decide_stale(observed, observed.stale)
     message = awaiting_message(tally, observed.silent, observed.governance_channel)
     accepted = no(_awaiting_reason(observed, facts, tally), message)
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
@@ -100,6 +104,8 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
             (Close("Withdrawn", "withdrawn by its creator"),),
             ready=no(Reason.PROGRESSING, "withdrawing"),
         )
+    if observed.stale is not None:
+        return _decide_stale(observed, observed.stale)
     actions = (voting.cast,) if voting.cast is not None else ()
     ready = accepted if not observed.verified.fails else no(observed.verified.reason, observed.verified.message)
     look_again = max(1.0, min(until_expiry, VERIFY_AGAIN_SECONDS.get(observed.verified.reason, until_expiry)))
@@ -115,8 +121,8 @@ def _decide_stale(observed: ProposalObserved, stale: Verdict) -> Stage:
         verdict = no(Reason.STALE, f"the channel moved on; {observed.succeeded_by} proposes the same anew")
         return replace(closed(observed, Phase.STALE, verdict), stalled=False, waiting=False)
     stage = closed(observed, Phase.SUPERSEDED if stale.reason is Reason.SUPERSEDED else Phase.STALE, stale)
-    if observed.successor is None or observed.is_suspended:
-        return stage
+    if observed.successor is None or not observed.may_propose_anew:
+        return replace(stage, requeue_seconds=STALE_AGAIN_SECONDS)
     return replace(stage, actions=(Propose(observed.successor),), stalled=False)
 
 

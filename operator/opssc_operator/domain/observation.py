@@ -94,6 +94,15 @@ class ProposalObserved:
         return self.suspended or (self.manifest is not None and self.manifest.suspend)
 
     @property
+    def may_propose_anew(self) -> bool:
+        """Whether a person still stands behind the proposal, so that it is proposed anew when it is overtaken."""
+        manifest = self.manifest
+        if manifest is None:
+            # A revision has no manifest but that of the first proposal.
+            return self.mirror is not None and not self.suspended
+        return not (manifest.withdraw or manifest.deleting or manifest.conflicts or self.is_suspended)
+
+    @property
     def withdrawal_wanted(self) -> bool:
         """Whether the own manifest asks to take the proposal back."""
         manifest = self.manifest
@@ -105,7 +114,9 @@ class ProposalObserved:
 def voting_observed(observed: ProposalObserved) -> VotingObserved:
     """What the decision on votes, and on joining without one, looks at."""
     manifest = observed.manifest
-    shown = [state.created for state in (manifest, observed.mirror) if state is not None and not state.conflicts]
+    states = [state for state in (manifest, observed.mirror) if state is not None]
+    # What does not state everything shows nothing of the rest.
+    shown = [state.created for state in states if state.binds and not state.conflicts]
     facts, tally = observed.facts, observed.tally
     # Past the deadline the contract takes no vote, although the proposal expires only when all clocks agree on it.
     in_time = facts is not None and observed.now <= facts.proposal.deadline

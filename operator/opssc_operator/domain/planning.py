@@ -27,6 +27,8 @@ class Plan:
     document: bytes
     content: Content
     content_hash: str
+    proposal_id: str = ""
+    """Set where the proposal is another one than that it is planned for."""
 
 
 @dataclass(frozen=True, slots=True)

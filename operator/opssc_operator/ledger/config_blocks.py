@@ -20,6 +20,7 @@ from fabric_admin.errors import BlockError, ConfigError, ConfigUpdateRefused
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.history import AppliedIn
+from opssc_operator.errors import TransientError
 from opssc_operator.ledger.channels import ChannelReader, decode_config_block
 from opssc_operator.ledger.translate import translated
 
@@ -76,32 +77,30 @@ class ConfigBlocks:
         except (BlockError, ConfigError):
             return None
 
-    async def find_update(self, channel: str, update: bytes, *, after_block: int) -> AppliedIn | None:
-        """The config block after ``after_block`` whose update is this very one; raises TransientError or TerminalError.
+    async def find_update(self, newest: ConfigBlock, update: bytes, *, after_block: int) -> AppliedIn | None:
+        """The config block after ``after_block`` whose update is this very one, looked for from ``newest`` backwards.
 
-        Config blocks are looked at from the one in force backwards.
+        Raises TransientError also when one of those blocks is not to be had: not knowing is not the same as no.
         """
         wanted = sha256(update).digest()
-        current = await self._reader.config_block(channel)
-        number = current.header.number
+        channel, number = newest.view.channel, newest.view.config_block
         while number > after_block:
             known = await self._update_of(channel, number)
-            if known is None:
-                return None
             if known.update == wanted:
                 return AppliedIn(number, known.block_hash, known.submitter)
             number = known.previous
         return None
 
-    async def _update_of(self, channel: str, number: int) -> _UpdateOf | None:
-        """What config block ``number`` says; None when it, or the one before it, is not to be had."""
+    async def _update_of(self, channel: str, number: int) -> _UpdateOf:
+        """What config block ``number`` says; raises TransientError when it, or the one before, is not to be had."""
         known = self._updates.get((channel, number))
         if known is None:
             with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
                 block = await self._reader.block(channel, number)
                 before = await self._reader.block(channel, number - 1)
                 if not isinstance(block, common_pb2.Block) or not isinstance(before, common_pb2.Block):
-                    return None
+                    message = f"own peers do not keep config block {number} of channel {channel}; list an orderer"
+                    raise TransientError(message, reason=Reason.AWAITING_VERIFICATION)
                 known = _read_update(block, blocks.last_config_index(before))
             if len(self._updates) >= KEPT_UPDATES:
                 self._updates.pop(next(iter(self._updates)))

@@ -39,4 +39,4 @@ async def _read(kube: KubeClient, namespace: str, source: DefinitionSource) -> O
     try:
         return OrganizationDefinition.model_validate_json(data[reference.key])
     except ValidationError as exc:
-        raise TerminalError(Reason.INVALID_SPEC, f"key {reference.key} of {where}: {describe(exc)}") from exc
+        raise TerminalError(Reason.DEFINITION_INVALID, f"key {reference.key} of {where}: {describe(exc)}") from exc

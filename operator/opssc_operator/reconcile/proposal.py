@@ -204,6 +204,8 @@ class ProposalReconciler:
         match action:
             case Propose(plan=plan):
                 await contract.propose(plan.document)
+                if plan.proposal_id:
+                    session.view.mark(ProposalRef(session.msp_id, plan.proposal_id))
                 logger.info("proposed", extra={"proposal": str(run.ref), "namespace": run.key.namespace})
             case CastVote(decision=decision, reason=reason, content_hash=content_hash):
                 await contract.vote(run.ref, content_hash, decision, reason)

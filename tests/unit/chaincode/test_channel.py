@@ -225,18 +225,14 @@ def sign(ledger: Ledger, of: Proposal, caller: bytes, text: str) -> Simulation:
 
 
 def test_an_organization_reports_its_own_signature(ledger: Ledger, proposed: Proposal) -> None:
-    answer = sign(ledger, proposed, admin(ORG2), signature(admin(ORG2)))
+    text = signature(admin(ORG2))
+
+    answer = sign(ledger, proposed, admin(ORG2), text)
 
     assert answer.ok, answer.response.message
     (kept,) = ledger.facts(ORG1, "change-1").reports
-    assert kept.evidence == Evidence(config_signature=signature_of(kept.evidence))
+    assert kept.evidence == Evidence(config_signature=text)
     assert (kept.msp_id, kept.step) == (ORG2, Step.SIGNED)
-
-
-def signature_of(evidence: Evidence | None) -> str:
-    assert evidence is not None
-    assert evidence.config_signature is not None
-    return evidence.config_signature
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_maintenance_is_refused_where_the_consortium_votes() -> None:
 def test_a_policy_that_is_no_matter_of_organizations_is_refused_with_its_text() -> None:
     start = config()
     two_of_one = {
-        "setPolicy": {"path": "/Channel/Application/Admins", "rule": "OutOf(2, 'Org1MSP.admin', 'Org1MSP.peer')"}
+        "setPolicy": {"path": "/Channel/Application/Admins", "rule": "OutOf(2, 'Org1MSP.admin', 'Org1MSP.member')"}
     }
     odd = channel.load(start.updated_by(delta_of(two_of_one, on=start).update))
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from fabric_protos.common import configtx_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric import channel
@@ -37,23 +38,26 @@ from opssc_chaincode.ranking import proposal_seed, rank_by
 from opssc_chaincode.tally import derive
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import ExecutionMode, VotingMode
-from opssc_operator.api.proposal import Phase
+from opssc_operator.api.proposal import Origin, Phase
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.actions import Propose
+from opssc_operator.domain.actions import Close, Propose
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.application import ChangeRefused
 from opssc_operator.domain.channels.content import references
+from opssc_operator.domain.channels.delta import same_update
 from opssc_operator.domain.channels.history import AppliedIn
+from opssc_operator.domain.channels.judgement import judge
 from opssc_operator.domain.channels.planning import ChannelPlanning, next_revision, plan_channel, plan_successor
 from opssc_operator.domain.channels.signatures import encode_signature, read_signatures, valid_signatures
 from opssc_operator.domain.channels.verification import UpdateRules, delta_of, judge_standing
 from opssc_operator.domain.kinds.channel_status import channel_status
-from opssc_operator.domain.kinds.channel_work import ChannelChange, SignUpdate, SubmitUpdate, UpdateWork
-from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.kinds.channel_work import Attempts, ChannelChange, SignUpdate, SubmitUpdate, UpdateWork
+from opssc_operator.domain.observation import ManifestState, ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
-from opssc_operator.domain.verdict import Verdict
+from opssc_operator.domain.proposal import decide_proposal
+from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.domain.verification import Grounds, verify_proposal
-from opssc_operator.domain.voting import VotingRules
+from opssc_operator.domain.voting import CastVote, VoteWish, VotingRules
 
 ORG1, ORG2, ORG3 = channel.MEMBERS
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -322,14 +326,83 @@ def sign_for(of: Proposal, msp_id: str, update: bytes = b"") -> str:
     return encode_signature(channelconfig.sign(person(msp_id), update or content.update_bytes))  # type: ignore[union-attr]
 
 
-def test_what_an_orderer_refused_is_said_and_tried_again() -> None:
+@pytest.mark.parametrize(
+    ("attempts", "submits", "wait"),
+    [
+        pytest.param(Attempts(), True, None, id="none yet"),
+        pytest.param(Attempts(0.0), False, 10.0, id="just sent"),
+        pytest.param(Attempts(11.0), True, None, id="sent, and nothing came of it"),
+        pytest.param(Attempts(11.0, 1, "BAD_REQUEST: no"), False, 9.0, id="refused once"),
+        pytest.param(Attempts(21.0, 1, "BAD_REQUEST: no"), True, None, id="refused, and waited"),
+        pytest.param(Attempts(250.0, 60, "BAD_REQUEST: no"), False, 50.0, id="refused for ever"),
+    ],
+)
+def test_submissions_are_paced(attempts: Attempts, submits: bool, wait: float | None) -> None:
     facts = agreed(proposed(), ORG1, ORG2, signed=(ORG1, ORG2))
+    first = rank_by(proposal_seed(ORG1, "change"), (ORG1, ORG2))[0]
 
-    stage = work_of(facts, refused="BAD_REQUEST: no").decide(observed(facts), {})
+    stage = work_of(facts, attempts=attempts).decide(observed(facts, first), {})
 
-    assert (stage.phase, stage.stalled) == (Phase.FAILED, False)
-    assert stage.ready.reason is Reason.SUBMISSION_REFUSED
-    assert "BAD_REQUEST: no" in stage.ready.message
+    assert (SubmitUpdate() in stage.actions, stage.requeue_seconds) == (submits, wait)
+    if attempts.refused:
+        assert (stage.phase, stage.stalled) == (Phase.FAILED, False)
+        assert "BAD_REQUEST: no" in stage.ready.message
+
+
+def test_whose_administrator_the_channel_does_not_know_signs_nothing_and_says_so() -> None:
+    facts = agreed(proposed(), ORG1, ORG2)
+    stranger = person("Org9MSP").creator
+
+    judged = judge(facts, config(), None, stranger, governance=False, now=NOW)
+    known = judge(facts, config(), None, person(ORG1).creator, governance=False, now=NOW)
+    stage = work_of(facts, own_problem=judged.own_problem).decide(observed(facts), {})
+
+    assert "not valid on channel" in judged.own_problem
+    assert known.own_problem == ""
+    assert stage.actions == ()
+    assert stage.ready.reason is Reason.IDENTITY_INVALID
+
+
+def test_a_policy_of_peers_is_no_matter_of_administrators() -> None:
+    rule = "OR('Org1MSP.peer', 'Org2MSP.admin')"
+    start = config()
+    peers = plan_update({"changes": [policy("Odd", rule)]})
+    odd = channel.load(start.updated_by(peers))
+    pointed = channel.load(odd.updated_by(plan_update_on(odd, mod_policy("/Channel/Application/Odd"))))
+
+    delta = delta_of(proposed(ACL, on=pointed).content, pointed, governance=False)  # type: ignore[arg-type]
+
+    assert not isinstance(delta, ChangeRefused)
+    assert set(delta.rule.leaves()) == {ORG2}
+
+
+def policy(name: str, rule: str) -> dict[str, Any]:
+    return {"type": "setPolicy", "setPolicy": {"path": f"/Channel/Application/{name}", "rule": rule}}
+
+
+def mod_policy(path: str) -> dict[str, Any]:
+    return {"type": "setModPolicy", "setModPolicy": {"path": "/Channel/Application/ACLs", "modPolicy": path}}
+
+
+def plan_update_on(start: ChannelConfig, change: dict[str, Any]) -> bytes:
+    return plan({"changes": [change]}, on=start).content.update_bytes  # type: ignore[union-attr]
+
+
+def test_a_flood_of_elements_is_refused_before_anything_is_computed() -> None:
+    update = configtx_pb2.ConfigUpdate(channel_id=channel.CHANNEL)
+    for number in range(5000):
+        update.write_set.groups[f"g{number}"].version = 0
+
+    refused = judge_raw(config(), update.SerializeToString())
+
+    assert "more than 4000 elements" in str(refused)
+
+
+def test_words_said_twice_are_no_agreement() -> None:
+    update = plan_update(ACL)
+
+    assert same_update(update, update)
+    assert not same_update(update, update + update[: update.index(channel.CHANNEL.encode()) + len(channel.CHANNEL)])
 
 
 def test_applied_is_what_the_chain_shows_and_is_reported() -> None:
@@ -357,21 +430,61 @@ def test_an_update_whose_ground_moved_is_stale_and_proposed_anew_by_its_creator(
     misfit = judge_standing(of, same_element, governance=False)
     assert isinstance(misfit, ChangeRefused)
     moment: dict[str, Any] = {"charter": DEFAULT_CHARTER, "governance": False, "now": NOW}
-    assert plan_successor(of, view_of(same_element), same_element, **moment) is None
+    assert plan_successor(of, "change-r2", view_of(same_element), same_element, **moment) is None
     other = channel.load(config().updated_by(plan_update({"changes": [other_acl()]})))
     assert isinstance(judge_standing(of, other, governance=False), ChangeRefused)
-    successor = plan_successor(of, view_of(other), other, **moment)
+    successor = plan_successor(of, "change-r2", view_of(other), other, **moment)
     assert successor is not None
     assert ProposalDocument.parse(successor.document).id == "change-r2"
 
-    stage = work_of(facts, misfit="moved", successor=successor).decide(observed(facts), {})
-    known = work_of(facts, misfit="moved", succeeded_by="Org1MSP/change-r2").decide(observed(facts), {})
-    hopeless = work_of(facts, misfit="moved").decide(observed(facts), {})
+    creator = with_manifest(observed(facts))
+    stage = work_of(facts, misfit="moved", successor=successor).decide(creator, {})
+    known = work_of(facts, misfit="moved", succeeded_by="Org1MSP/change-r2").decide(creator, {})
+    hopeless = work_of(facts, misfit="moved").decide(creator, {})
 
     assert (stage.actions, stage.stalled) == ((Propose(successor),), False)
     assert (known.actions, known.stalled, known.waiting) == ((), False, False)
     assert "Org1MSP/change-r2" in known.ready.message
     assert (hopeless.actions, hopeless.stalled, hopeless.phase) == ((), True, Phase.STALE)
+
+
+@pytest.mark.parametrize("said", ["withdraw", "deleting", "suspend"])
+def test_nobody_proposes_anew_what_its_author_gave_up(said: str) -> None:
+    of = proposed()
+    facts = agreed(of, ORG1, ORG2)
+    given_up = with_manifest(observed(facts), **{said: True})
+    open_facts = agreed(of, ORG1)
+    undecided = replace(
+        with_manifest(observed(open_facts), **{said: True}), stale=no(Reason.STALE), successor=plan(ACL)
+    )
+
+    stage = work_of(facts, misfit="moved", successor=plan(ACL)).decide(given_up, {})
+
+    assert stage.actions == ()
+    assert not any(isinstance(action, Propose) for action in decide_proposal(undecided).ledger_actions)
+
+
+def test_a_stale_proposal_can_still_be_withdrawn() -> None:
+    facts = agreed(proposed(), ORG1)
+    given_up = replace(with_manifest(observed(facts), withdraw=True), stale=no(Reason.STALE), successor=plan(ACL))
+
+    assert decide_proposal(given_up).ledger_actions == (Close("Withdrawn", "withdrawn by its creator"),)
+
+
+def with_manifest(given: ProposalObserved, **more: Any) -> ProposalObserved:
+    return replace(given, manifest=ManifestState("change", Origin.LOCAL, NOW, **more))
+
+
+def test_an_observer_that_leaves_a_definition_open_shows_nothing_to_a_voter() -> None:
+    facts = agreed(proposed(), ORG1)
+    early = VoteWish("mine", NOW, Decision.AGREE, "", None)
+    state = ManifestState("theirs", Origin.OBSERVED, NOW - timedelta(hours=1))
+    sight = replace(observed(facts, ORG2), wishes=(early,), verified=yes(Reason.VERIFIED), manifest=state)
+    blind = replace(sight, manifest=replace(state, binds=False))
+
+    assert isinstance(decide_proposal(sight).ledger_actions[0], CastVote)
+    assert decide_proposal(blind).ledger_actions == ()
+    assert decide_proposal(blind).vote_outcomes["mine"].reason is Reason.CONTENT_HASH_REQUIRED
 
 
 def other_acl() -> dict[str, Any]:

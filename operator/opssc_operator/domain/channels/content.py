@@ -54,10 +54,10 @@ def resolve_recipe(spec: ChannelProposalSpec, definitions: Definitions) -> Recip
     return _validated(Recipe, fields, "create")
 
 
-def update_content(spec: ChannelProposalSpec, changes: tuple[Change, ...], update: bytes) -> ChannelContent:
+def update_content(channel: str, changes: tuple[Change, ...], update: bytes) -> ChannelContent:
     """The content of an update; raises ChangeRefused."""
     fields = {
-        "channel": spec.channel,
+        "channel": channel,
         "action": Action.UPDATE.value,
         "changes": [change.to_json() for change in changes],
         "configUpdate": base64.b64encode(update).decode(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from fabric_protos.common import configtx_pb2
 from google.protobuf.message import DecodeError
@@ -19,6 +20,9 @@ from fabric_admin.policy import NOutOf
 from opssc_chaincode.model import Change, Rule
 from opssc_operator.domain.channel import to_document
 from opssc_operator.domain.channels.application import ChangeRefused, apply_changes
+
+MAX_ELEMENTS: Final = 4000
+"""Groups, values and policies an update may name, read and written: twice what a channel of 200 organizations has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governanc
 
 def judge_update(config: ChannelConfig, update: bytes, *, governance: bool) -> Delta:
     """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it."""
+    _refuse_flood(update)
     try:
         updated = config.updated_by(update)
         for hazard in find_update_hazards(config, update, governance=governance):
@@ -54,6 +59,9 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool) -> D
         lines = diff(config.config, updated)
         verdicts = config.evaluate(update)
         ChannelConfig.from_config(updated, config.channel_id)
+        for verdict in verdicts:
+            if verdict.mod_policy and not config.policies.has(verdict.mod_policy):
+                raise ChangeRefused(f"{verdict.path}: there is no policy {verdict.mod_policy}", verdict.path)
     except ConfigUpdateRefused as exc:
         raise ChangeRefused(exc.explanation, exc.element) from exc
     except ConfigError as exc:
@@ -69,7 +77,24 @@ def same_update(one: bytes, other: bytes) -> bool:
         second.ParseFromString(other)
     except DecodeError:
         return False
-    return bool(first == second)
+    # What is said twice decodes to the last word here; nodes must not be left to read another one.
+    return bool(first == second) and len(second.SerializeToString(deterministic=True)) == len(other)
+
+
+def _refuse_flood(update: bytes) -> None:
+    """Refuse what would keep every organization busy, before anything is computed from it."""
+    decoded = configtx_pb2.ConfigUpdate()
+    try:
+        decoded.ParseFromString(update)
+    except DecodeError as exc:
+        raise ChangeRefused("the update is no ConfigUpdate message") from exc
+    waiting, found = [decoded.read_set, decoded.write_set], 0
+    while waiting:
+        group = waiting.pop()
+        found += 1 + len(group.values) + len(group.policies)
+        waiting.extend(group.groups.values())
+        if found + len(waiting) > MAX_ELEMENTS:
+            raise ChangeRefused(f"the update names more than {MAX_ELEMENTS} elements; split it")
 
 
 def _rule(config: ChannelConfig, verdicts: Sequence[Verdict]) -> Rule:

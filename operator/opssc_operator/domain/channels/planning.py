@@ -84,7 +84,8 @@ def _plan_update(observed: ChannelPlanning) -> Plan | Preview | Verdict:
     )
     if spec.dry_run:
         return Preview(change_of(config.channel_id, delta), _preview_message(delta))
-    return _document(observed, update_content(spec, changes, delta.update), config.all_members, delta.rule)
+    content = update_content(spec.channel, changes, delta.update)
+    return _document(_frame(observed), content, config.all_members, delta.rule)
 
 
 def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
@@ -97,11 +98,12 @@ def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
         change = ChannelChange(observed.spec.channel, (f"+ /Channel with {', '.join(members)}",), ())
         return Preview(change, f"would be created; {', '.join(members)} have to agree; nothing is on the ledger")
     content = create_content(observed.spec, recipe, block)
-    return _document(observed, content, members, Rule(n=len(members), of=members))
+    return _document(_frame(observed), content, members, Rule(n=len(members), of=members))
 
 
 def plan_successor(
     proposal: Proposal,
+    proposal_id: str,
     view: ChannelView,
     config: ChannelConfig,
     *,
@@ -109,32 +111,19 @@ def plan_successor(
     governance: bool,
     now: datetime,
 ) -> Plan | None:
-    """The same change anew on the configuration in force, under the next revision's id; None when it cannot be made."""
+    """The same change anew on the configuration in force, with as much time to vote; None when it cannot be made."""
     content = proposal.content
     if not isinstance(content, ChannelContent) or not content.changes:
         return None
-    proposal_id = next_revision(proposal.id)
-    spec = ChannelProposalSpec.model_validate({"channel": content.channel, "configUpdate": content.config_update})
-    if proposal_id is None:
-        return None
-    observed = ChannelPlanning(
-        own_msp_id=proposal.creator.msp_id,
-        proposal_id=proposal_id,
-        spec=spec,
-        view=view,
-        config=config,
-        definitions={},
-        governance=governance,
-        charter=charter,
-        now=now,
-    )
+    period = proposal.deadline - proposal.created_time
     try:
         delta = compute_delta(config, content.changes, governance=governance)
-        renewed = update_content(spec, content.changes, delta.update)
-        plan = _document(observed, renewed, config.all_members, delta.rule, proposal.description)
-    except (ChangeRefused, ContentError, ValidationError):
+        renewed = update_content(content.channel, content.changes, delta.update)
+        deadline = (now + period).replace(microsecond=0)
+        frame = _Frame(view, proposal_id, charter, deadline, proposal.description)
+        return _document(frame, renewed, config.all_members, delta.rule)
+    except (ChangeRefused, ValidationError):
         return None
-    return plan
 
 
 def next_revision(proposal_id: str) -> str | None:
@@ -155,17 +144,27 @@ def change_of(channel: str, delta: Delta) -> ChannelChange:
     return ChannelChange(channel, delta.lines, delta.verdicts)
 
 
-def _document(
-    observed: ChannelPlanning,
-    content: ChannelContent,
-    members: tuple[str, ...],
-    rule: Rule,
-    description: str | None = None,
-) -> Plan:
-    view = observed.view
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What surrounds the content of a proposal."""
+
+    view: ChannelView
+    proposal_id: str
+    charter: CharterInForce
+    deadline: datetime
+    description: str | None
+
+
+def _frame(observed: ChannelPlanning) -> _Frame:
+    deadline = resolve_deadline(observed.spec, observed.charter, observed.now)
+    return _Frame(observed.view, observed.proposal_id, observed.charter, deadline, observed.spec.description)
+
+
+def _document(frame: _Frame, content: ChannelContent, members: tuple[str, ...], rule: Rule) -> Plan:
+    view = frame.view
     document = ProposalDocument(
         schema_version=SCHEMA,
-        id=observed.proposal_id,
+        id=frame.proposal_id,
         kind=Kind.CHANNEL,
         content=content,
         snapshot=Snapshot(
@@ -175,12 +174,12 @@ def _document(
             config_hash=view.config_hash,
             members=members,
             rule=rule,
-            charter=observed.charter,
+            charter=frame.charter,
         ),
-        deadline=resolve_deadline(observed.spec, observed.charter, observed.now),
-        description=observed.spec.description or description,
+        deadline=frame.deadline,
+        description=frame.description or None,
     )
-    return Plan(document.canonical(), content, document.content_hash)
+    return Plan(document.canonical(), content, document.content_hash, frame.proposal_id)
 
 
 def _raw(text: str) -> bytes:

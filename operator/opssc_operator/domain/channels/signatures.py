@@ -6,7 +6,6 @@ Nothing is believed because the contract took it: each is verified again over it
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -61,7 +60,7 @@ def _read(report: Report, config: ChannelConfig, update: bytes) -> Signed:
         identity = config.msp_manager.deserialize(header.creator)
         identity.verify(signature.signature_header + update, signature.signature)
         config.msp_manager.validate(identity)
-    except (binascii.Error, DecodeError, IdentityError):
+    except (ValueError, DecodeError, IdentityError):
         return Signed(report.msp_id, "", None)
     subject = identity.certificate.subject.rfc4514_string()
     return Signed(report.msp_id, subject, signature if identity.msp_id == report.msp_id else None)

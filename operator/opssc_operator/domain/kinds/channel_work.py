@@ -22,7 +22,9 @@ from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.domain.voting import own_vote
 from opssc_operator.domain.work_action import WorkAction
 
-RETRY_SECONDS: Final = 5.0
+SUBMIT_AGAIN_SECONDS: Final = 10.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+STALE_AGAIN_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +48,42 @@ class ChannelChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempts:
+    """Submissions by this process: seconds since the last, how many an orderer refused in a row, and its last words."""
+
+    seconds_ago: float | None = None
+    refusals: int = 0
+    refused: str = ""
+
+    @property
+    def wait_seconds(self) -> float:
+        """How long to wait for what the last one brings; longer after every refusal."""
+        if self.seconds_ago is None:
+            return 0.0
+        pause = min(SUBMIT_AGAIN_SECONDS * float(1 << min(self.refusals, 8)), LONGEST_PAUSE_SECONDS)
+        return max(pause - self.seconds_ago, 0.0)
+
+
+NO_ATTEMPTS: Final = Attempts()
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateWork:
     """An accepted update and what the own peer shows.
 
     ``misfit`` says why the configuration in force no longer takes it, ``refusal`` why an orderer would not take it with
-    the signatures there are, ``ready_seconds`` for how long it would, ``refused`` what an orderer answered the last
-    try. ``successor`` is the plan that replaces a misfit, ``succeeded_by`` the proposal that did.
+    the signatures there are, ``ready_seconds`` for how long it would. ``attempts`` tells of this process's own
+    submissions, ``own_problem`` why the own administrator's signature would not count. ``successor`` is the plan that
+    replaces a misfit, ``succeeded_by`` the proposal that did.
     """
 
     change: ChannelChange
     applied: AppliedIn | None
     misfit: str = ""
     refusal: str = ""
-    refused: str = ""
+    own_problem: str = ""
     ready_seconds: float = 0.0
+    attempts: Attempts = NO_ATTEMPTS
     successor: Plan | None = None
     succeeded_by: str = ""
 
@@ -80,7 +104,7 @@ class UpdateWork:
             ready = no(Reason.SUSPENDED, "accepted; nothing is carried out while suspended")
         return Stage(
             {**conditions, ConditionType.APPLIED: waiting},
-            Phase.FAILED if self.refused else Phase.ACCEPTED,
+            Phase.FAILED if self.attempts.refused else Phase.ACCEPTED,
             actions,
             ready=ready,
             follows=self.change.channel,
@@ -88,12 +112,14 @@ class UpdateWork:
         )
 
     def _judge_applied(self, signers: tuple[str, ...]) -> Verdict:
-        if self.refused:
-            return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.refused}")
+        if self.attempts.refused:
+            return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.attempts.refused}")
         if not self.refusal:
             return no(
                 Reason.AWAITING_SUBMISSION, f"signed by {', '.join(sorted(signers))}; waiting for its config block"
             )
+        if self.own_problem:
+            return no(Reason.IDENTITY_INVALID, f"this organization cannot sign: {self.own_problem}")
         lacking = sorted({name for verdict in self.change.policies for name in verdict.missing_organizations})
         if lacking:
             return no(Reason.AWAITING_SIGNATURES, f"waiting for the signature of {', '.join(lacking)}")
@@ -107,11 +133,12 @@ class UpdateWork:
             return (), None
         agreed = own_vote(facts, own) is Decision.AGREE
         if agreed and own not in signers:
-            return (SignUpdate(),), None
+            return ((), None) if self.own_problem else ((SignUpdate(),), None)
         if self.refusal or own not in signers:
             return (), None
-        wait = rank_by(rank_seed(observed.ref), signers).index(own) * TAKEOVER_SECONDS - self.ready_seconds
-        return ((SubmitUpdate(),), RETRY_SECONDS) if wait <= 0 else ((), wait)
+        turn = rank_by(rank_seed(observed.ref), signers).index(own) * TAKEOVER_SECONDS - self.ready_seconds
+        wait = max(turn, self.attempts.wait_seconds)
+        return ((SubmitUpdate(),), None) if wait <= 0 else ((), wait)
 
     def _done(self, observed: ProposalObserved, conditions: Conditions, applied: AppliedIn) -> Stage:
         verdict = yes(Reason.APPLIED, f"config block {applied.block} of channel {self.change.channel} holds it")
@@ -131,28 +158,20 @@ class UpdateWork:
         return untold((ReportWish(Step.APPLIED, Outcome.DONE, evidence, ""),), facts, observed.own_msp_id)
 
     def _stale(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
-        return decide_stale(
-            observed,
-            conditions,
-            misfit=self.misfit,
-            successor=self.successor,
-            succeeded_by=self.succeeded_by,
+        """The configuration no longer takes it: its creator proposes it anew when it still can be made."""
+        channel = self.change.channel
+        if self.succeeded_by:
+            verdict = no(Reason.STALE, f"the configuration moved on; {self.succeeded_by} proposes the same change anew")
+            conditions = {**conditions, ConditionType.APPLIED: verdict}
+            return Stage(conditions, Phase.STALE, ready=verdict, waiting=False, follows=channel)
+        verdict = no(Reason.STALE, f"the configuration moved on: {self.misfit}")
+        anew = self.successor if observed.may_propose_anew else None
+        return Stage(
+            {**conditions, ConditionType.APPLIED: verdict},
+            Phase.STALE,
+            () if anew is None else (Propose(anew),),
+            stalled=anew is None,
+            ready=verdict,
+            follows=channel,
+            requeue_seconds=STALE_AGAIN_SECONDS,
         )
-
-
-def decide_stale(
-    observed: ProposalObserved, conditions: Conditions, *, misfit: str, successor: Plan | None, succeeded_by: str
-) -> Stage:
-    """A change that the channel's configuration no longer takes: its creator proposes it anew when it still can be."""
-    if succeeded_by:
-        verdict = no(Reason.STALE, f"the configuration moved on; {succeeded_by} proposes the same change anew")
-        return Stage({**conditions, ConditionType.APPLIED: verdict}, Phase.STALE, ready=verdict, waiting=False)
-    verdict = no(Reason.STALE, f"the configuration moved on: {misfit}")
-    acts = successor is not None and not observed.is_suspended
-    return Stage(
-        {**conditions, ConditionType.APPLIED: verdict},
-        Phase.STALE,
-        (Propose(successor),) if acts and successor is not None else (),
-        stalled=successor is None,
-        ready=verdict,
-    )

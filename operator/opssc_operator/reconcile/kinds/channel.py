@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import ClassVar, Final
 
 from fabric_admin.channelconfig import assemble, sign
@@ -19,25 +20,28 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.application import ChangeRefused
 from opssc_operator.domain.channels.content import references
-from opssc_operator.domain.channels.planning import (
-    ChannelPlanning,
-    change_of,
-    next_revision,
-    plan_channel,
-    plan_successor,
-)
+from opssc_operator.domain.channels.history import AppliedIn
+from opssc_operator.domain.channels.judgement import Judged, is_same_change, judge
+from opssc_operator.domain.channels.planning import ChannelPlanning, next_revision, plan_channel, plan_successor
 from opssc_operator.domain.channels.signatures import encode_signature, read_signatures, valid_signatures
-from opssc_operator.domain.channels.verification import UpdateRules, delta_of, judge_standing
+from opssc_operator.domain.channels.verification import UpdateRules, delta_of
 from opssc_operator.domain.kinds.channel import ChannelKind
-from opssc_operator.domain.kinds.channel_work import ChannelChange, SignUpdate, SubmitUpdate, UpdateWork
+from opssc_operator.domain.kinds.channel_work import (
+    NO_ATTEMPTS,
+    Attempts,
+    ChannelChange,
+    SignUpdate,
+    SubmitUpdate,
+    UpdateWork,
+)
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
+from opssc_operator.domain.report import own_report
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.verification import MOVED_ON, Grounds, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
-from opssc_operator.errors import Bug, TerminalError
+from opssc_operator.errors import Bug, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
-from opssc_operator.ledger.config_blocks import ConfigBlock
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
 from opssc_operator.reconcile.definitions import read_definitions
@@ -45,6 +49,8 @@ from opssc_operator.reconcile.definitions import read_definitions
 logger = logging.getLogger(__name__)
 
 STALENESS_SECONDS: Final = 5.0
+FRESH_SECONDS: Final = 1.0
+MOST_REVISIONS: Final = 20
 KEPT: Final = 1024
 
 _Key = tuple[str, ProposalRef]
@@ -57,9 +63,12 @@ class ChannelWorker:
     kube: KubeClient
     kind: ClassVar = ChannelKind()
     _possible_since: dict[_Key, float] = field(default_factory=dict)
-    _refusals: dict[_Key, str] = field(default_factory=dict)
-    _changes: dict[tuple[str, int], ChannelChange] = field(default_factory=dict)
-    """What an open proposal (by content hash) changes on top of a config block: computed once."""
+    _attempts: dict[_Key, tuple[float, int, str]] = field(default_factory=dict)
+    """Own submissions: when the last was (loop time), refusals in a row, the orderer's words."""
+    _judged: dict[tuple[str, int, tuple[str, ...]], Judged] = field(default_factory=dict)
+    """By content hash, config block and transactions of the signatures."""
+    _applied: dict[str, ChannelChange] = field(default_factory=dict)
+    """What applied updates changed, by content hash."""
 
     async def plan(
         self, observed: ProposalObserved, manifest: ProposalObject, session: OrganizationSession
@@ -99,7 +108,8 @@ class ChannelWorker:
         block = await session.config_blocks.at(proposal.snapshot.channel, proposal.snapshot.config_block)
         if block is None:
             return unknown(Reason.AWAITING_VERIFICATION, "the pinned config block cannot be read now")
-        rules = UpdateRules(content, delta_of(content, block.config, governance=_is_governance(content, session)))
+        governance = _is_governance(content, session)
+        rules = UpdateRules(content, await asyncio.to_thread(delta_of, content, block.config, governance=governance))
         if rules.refused:
             return rules.judge_content(proposal)
         all_of_them = replace(pinned, members=block.config.all_members)
@@ -108,23 +118,15 @@ class ChannelWorker:
     async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
         """See whether the configuration in force still takes the update, and what it changes there."""
         proposal = facts.proposal
-        content = _content(proposal)
         if not observed.verified.holds:
             return observed
-        current = await session.reader.current(content.channel, max_age_seconds=STALENESS_SECONDS)
-        key = proposal.content_hash, current.config_block
-        if key not in self._changes:
-            block = await session.config_blocks.in_force(content.channel)
-            delta = judge_standing(proposal, block.config, governance=_is_governance(content, session))
-            if isinstance(delta, ChangeRefused):
-                successor, succeeded_by = await _successor(observed, proposal, block, session)
-                return replace(
-                    observed, stale=no(Reason.STALE, MOVED_ON), successor=successor, succeeded_by=succeeded_by
-                )
-            if len(self._changes) >= KEPT:
-                self._changes.pop(next(iter(self._changes)))
-            self._changes[key] = change_of(content.channel, delta)
-        return replace(observed, review=self._changes[key])
+        current = await session.reader.current(_content(proposal).channel, max_age_seconds=STALENESS_SECONDS)
+        judged = await self._judge(facts, current, session)
+        if not judged.misfit:
+            return replace(observed, review=judged.change)
+        successor, succeeded_by = await _successor(observed, proposal, session)
+        verdict = no(Reason.STALE, MOVED_ON)
+        return replace(observed, stale=verdict, successor=successor, succeeded_by=succeeded_by)
 
     async def observe(
         self, observed: ProposalObserved, facts: Facts, session: OrganizationSession, votes: Sequence[Vote]
@@ -132,39 +134,73 @@ class ChannelWorker:
         """Look for the update in the chain, at the signatures, and at what an orderer would say."""
         del votes
         proposal = facts.proposal
-        content = _content(proposal)
-        update, channel = content.update_bytes, content.channel
-        applied = await session.config_blocks.find_update(channel, update, after_block=proposal.snapshot.config_block)
-        if applied is not None:
-            pinned = await session.config_blocks.at(channel, proposal.snapshot.config_block)
-            signed = () if pinned is None else read_signatures(facts, pinned.config, update)
-            lines = () if pinned is None else _lines(content, pinned, session)
-            return replace(observed, work=UpdateWork(ChannelChange(channel, lines, (), signed), applied))
-        block = await session.config_blocks.in_force(channel)
-        delta = judge_standing(proposal, block.config, governance=_is_governance(content, session))
-        signed = read_signatures(facts, block.config, update)
-        if isinstance(delta, ChangeRefused):
-            successor, succeeded_by = await _successor(observed, proposal, block, session)
-            work = UpdateWork(
-                ChannelChange(channel, (), (), signed),
-                None,
-                misfit=str(delta),
-                successor=successor,
-                succeeded_by=succeeded_by,
-            )
+        content, key = _content(proposal), (session.settings.namespace, observed.ref)
+        told = own_report(facts, session.msp_id, Step.APPLIED)
+        if told is not None and told.outcome is Outcome.DONE and told.evidence is not None:
+            # The own peer showed it when it was reported, and a block never goes; a removed member cannot ask again.
+            self._attempts.pop(key, None)
+            applied = AppliedIn(told.evidence.config_block or 0, told.evidence.config_hash or "", "")
+            return replace(observed, work=UpdateWork(await self._shown(facts, session), applied))
+        current = await session.reader.current(content.channel, max_age_seconds=FRESH_SECONDS)
+        judged = await self._judge(facts, current, session)
+        if judged.applied is not None:
+            return replace(observed, work=UpdateWork(await self._shown(facts, session), judged.applied))
+        if judged.misfit:
+            successor, succeeded_by = await _successor(observed, proposal, session)
+            work = UpdateWork(judged.change, None, misfit=judged.misfit, successor=successor, succeeded_by=succeeded_by)
             return replace(observed, work=work)
-        signatures = valid_signatures(signed)
-        forecast = block.config.forecast(update, signatures, now=observed.now)
-        verdicts = forecast.verdicts or delta.verdicts
-        key = session.settings.namespace, observed.ref
         work = UpdateWork(
-            ChannelChange(channel, delta.lines, verdicts, signed),
+            judged.change,
             None,
-            refusal="" if forecast.refusal is None else forecast.refusal.explanation,
-            refused=self._refusals.get(key, ""),
-            ready_seconds=self._possible_for(key, possible=forecast.accepted),
+            refusal=judged.refusal,
+            own_problem=judged.own_problem,
+            ready_seconds=self._possible_for(key, possible=not judged.refusal),
+            attempts=self._attempts_of(key),
         )
         return replace(observed, work=work)
+
+    async def _judge(self, facts: Facts, current: ChannelView, session: OrganizationSession) -> Judged:
+        """What an update is on the configuration in force; computed once for the same block and signatures."""
+        reports = tuple(report.tx_id for report in facts.reports if report.step is Step.SIGNED)
+        key = facts.proposal.content_hash, current.config_block, reports
+        if key not in self._judged:
+            content, snapshot = _content(facts.proposal), facts.proposal.snapshot
+            newest = await session.config_blocks.in_force(content.channel)
+            applied = await session.config_blocks.find_update(
+                newest, content.update_bytes, after_block=snapshot.config_block
+            )
+            governance, admin = _is_governance(content, session), session.settings.admin
+            judged = await asyncio.to_thread(
+                judge, facts, newest.config, applied, admin.creator, governance=governance, now=datetime.now(UTC)
+            )
+            # The block that was read may be a later one than the view's; the next look will find it under its own.
+            key = key[0], newest.view.config_block, reports
+            if len(self._judged) >= KEPT:
+                self._judged.pop(next(iter(self._judged)))
+            self._judged[key] = judged
+        return self._judged[key]
+
+    async def _shown(self, facts: Facts, session: OrganizationSession) -> ChannelChange:
+        """What an applied update changed, by the configuration it was computed on; empty when that is not to be had."""
+        proposal = facts.proposal
+        content, known = _content(proposal), self._applied.get(proposal.content_hash)
+        if known is None:
+            known = ChannelChange(content.channel, (), ())
+            try:
+                pinned = await session.config_blocks.at(content.channel, proposal.snapshot.config_block)
+            except TransientError:
+                # A member that was removed may not read the channel any more.
+                return known
+            if pinned is not None:
+                delta = delta_of(content, pinned.config, governance=_is_governance(content, session))
+                lines = () if isinstance(delta, ChangeRefused) else delta.lines
+                known = ChannelChange(
+                    content.channel, lines, (), read_signatures(facts, pinned.config, content.update_bytes)
+                )
+            if len(self._applied) >= KEPT:
+                self._applied.pop(next(iter(self._applied)))
+            self._applied[proposal.content_hash] = known
+        return known
 
     def _possible_for(self, key: _Key, *, possible: bool) -> float:
         """Seconds since this operator first saw that an orderer would take the update."""
@@ -173,6 +209,13 @@ class ChannelWorker:
             return 0.0
         now = asyncio.get_running_loop().time()
         return now - self._possible_since.setdefault(key, now)
+
+    def _attempts_of(self, key: _Key) -> Attempts:
+        known = self._attempts.get(key)
+        if known is None:
+            return NO_ATTEMPTS
+        at, refusals, refused = known
+        return Attempts(asyncio.get_running_loop().time() - at, refusals, refused)
 
     async def perform(self, action: WorkAction, observed: ProposalObserved, session: OrganizationSession) -> None:
         """Sign, or submit."""
@@ -194,14 +237,15 @@ class ChannelWorker:
         key = session.settings.namespace, observed.ref
         block = await session.config_blocks.in_force(content.channel)
         signatures = valid_signatures(read_signatures(facts, block.config, content.update_bytes))
-        admin = session.settings.admin
+        admin, now = session.settings.admin, asyncio.get_running_loop().time()
         envelope = assemble(content.channel, content.update_bytes, signatures, submitter=admin, moment=new_moment())
         try:
             await submit_update(session.peers, block.config, envelope, admin)
         except UpdateRefused as exc:
-            self._refusals[key] = exc.answer
+            _, refusals, _ = self._attempts.get(key, (0.0, 0, ""))
+            self._attempts[key] = now, refusals + 1, exc.answer
             raise
-        self._refusals.pop(key, None)
+        self._attempts[key] = now, 0, ""
         logger.info("submitted", extra={"proposal": str(observed.ref), "namespace": session.settings.namespace})
 
 
@@ -215,28 +259,31 @@ def _is_governance(content: ChannelContent, session: OrganizationSession) -> boo
     return content.channel == session.settings.governance_channel
 
 
-def _lines(content: ChannelContent, pinned: ConfigBlock, session: OrganizationSession) -> tuple[str, ...]:
-    """What the update changed, for people, once it is applied."""
-    delta = delta_of(content, pinned.config, governance=_is_governance(content, session))
-    return () if isinstance(delta, ChangeRefused) else delta.lines
-
-
 async def _successor(
-    observed: ProposalObserved, proposal: Proposal, block: ConfigBlock, session: OrganizationSession
+    observed: ProposalObserved, proposal: Proposal, session: OrganizationSession
 ) -> tuple[Plan | None, str]:
     """What the creator would propose in place of a stale change, and the proposal that has taken its place already."""
-    proposal_id = next_revision(proposal.id)
-    if proposal_id is None:
+    content, proposal_id = _content(proposal), proposal.id
+    for _ in range(MOST_REVISIONS):
+        following = next_revision(proposal_id)
+        if following is None:
+            return None, ""
+        ref = ProposalRef(proposal.creator.msp_id, following)
+        known = await session.view.get(ref)
+        if known is None:
+            break
+        if is_same_change(known.proposal, content) and known.closing is None:
+            return None, str(ref)
+        proposal_id = following
+    else:
         return None, ""
-    ref = ProposalRef(proposal.creator.msp_id, proposal_id)
-    if await session.view.get(ref) is not None:
-        return None, str(ref)
-    if session.msp_id != proposal.creator.msp_id:
+    if session.msp_id != proposal.creator.msp_id or not observed.may_propose_anew:
         return None, ""
-    governance = _is_governance(_content(proposal), session)
+    block = await session.config_blocks.in_force(content.channel)
     charter = (await session.charters.succession()).current
+    governance = _is_governance(content, session)
     planned = plan_successor(
-        proposal, block.view, block.config, charter=charter, governance=governance, now=observed.now
+        proposal, following, block.view, block.config, charter=charter, governance=governance, now=observed.now
     )
     return planned, ""
 
