@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.definition import ApprovedDefinition, Definition, Readiness
+from fabric_admin.definition import Definition, Readiness
 from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
 from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import Reason
@@ -26,8 +26,9 @@ from opssc_operator.domain.deployment import (
     approval_mismatches,
 )
 from opssc_operator.domain.installation import Install
+from opssc_operator.ledger.approvals import fetch_own_approval
 from opssc_operator.ledger.commits import committed_by
-from opssc_operator.ledger.peers import OwnPeer, OwnPeers
+from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import translated
 
 QUERY_SECONDS: Final = 10.0
@@ -39,9 +40,6 @@ DONE_BEFORE: Final = (
     "but new definition must be sequence",
 )
 """Texts by which a peer says that this very step was taken already (by us, or by another organization)."""
-
-PRIVATE_DATA_MISSING: Final = "private data matching public hash version is not available"
-"""What a peer says of an own approval that it knows by its hash only (joined by snapshot, or lost)."""
 
 _Slot = tuple[str, str, int]
 """Channel, chaincode name and sequence: what can be committed once."""
@@ -152,26 +150,9 @@ class Deployments:
     async def _fetch_approval(self, target: Target) -> tuple[Approval | None, tuple[str, ...]]:
         """The own approval, and the peers that know of one and lack its text when no other peer can show it."""
         name, sequence = target.definition.name, target.definition.sequence
-        lost: list[str] = []
-
-        async def ask(peer: OwnPeer) -> ApprovedDefinition | None:
-            try:
-                return await peer.lifecycle.query_approved(
-                    target.channel, name, sequence=sequence, timeout_seconds=QUERY_SECONDS
-                )
-            except ChaincodeError as exc:
-                if PRIVATE_DATA_MISSING in exc.message:
-                    lost.append(peer.name)
-                raise
-
         with translated(f"reading the approval of {name} on channel {target.channel}"):
-            try:
-                found = await self._peers.ask(target.channel, ask)
-            except ChaincodeError:
-                if not lost:
-                    raise
-                return None, tuple(sorted(lost))
-        return (None if found is None else Approval(found.definition, found.package_id)), ()
+            found, lost = await fetch_own_approval(self._peers, target.channel, name, sequence)
+        return (None if found is None else Approval(found.definition, found.package_id)), lost
 
     async def _fetch_readiness(self, target: Target) -> Readiness | None:
         """Who has approved; None when the sequence is not the next one, as far as is known already or by the answer."""

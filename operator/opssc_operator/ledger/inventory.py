@@ -15,6 +15,7 @@ from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.definition import CommittedDefinition
 from fabric_admin.errors import FabricError
 from opssc_operator.api.conditions import Reason
+from opssc_operator.ledger.approvals import fetch_own_approval
 from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers
 from opssc_operator.ledger.translate import translated
@@ -130,9 +131,9 @@ class Inventory:
             return known
         async with limit:
             name, sequence = listed.definition.name, listed.definition.sequence
-            committed, own = await asyncio.gather(
+            committed, (own, _) = await asyncio.gather(
                 peer.lifecycle.query_committed(channel, name, timeout_seconds=QUERY_SECONDS),
-                peer.lifecycle.query_approved(channel, name, sequence, timeout_seconds=QUERY_SECONDS),
+                fetch_own_approval(self._peers, channel, name, sequence),
             )
         found = _Approved(listed, committed or listed, own.package_id if own is not None else None)
         if committed is not None and all(committed.approvals.values()) and found.package_id is not None:

@@ -19,8 +19,10 @@ async def fetch_approved_package(peers: OwnPeers, channel: str, name: str, seque
     Raises TransientError or TerminalError.
     """
     with translated(f"reading the approval of sequence {sequence} of {name} on channel {channel}"):
-        lifecycle = (await peers.on(channel)).lifecycle
-        found = await lifecycle.query_approved(channel, name, sequence, timeout_seconds=QUERY_SECONDS)
+        found = await peers.ask(
+            channel,
+            lambda peer: peer.lifecycle.query_approved(channel, name, sequence, timeout_seconds=QUERY_SECONDS),
+        )
     return None if found is None else found.package_id
 
 
