@@ -92,7 +92,7 @@ class FileServer:
         if self.password and request.headers.get("Authorization") != self.password:
             raise web.HTTPUnauthorized
         if request.path in self.redirects:
-            raise web.HTTPFound(self.redirects[request.path])
+            return web.Response(status=302, headers={"Location": self.redirects[request.path]})
         content = self.files.get(request.path)
         if content is None:
             raise web.HTTPNotFound
@@ -119,6 +119,10 @@ class FileServer:
         self._note(request)
         if self.password and request.headers.get("Authorization") != self.password:
             raise web.HTTPUnauthorized
+        if request.path in self.redirects:
+            return web.Response(
+                status=302, headers={"Location": self.redirects[request.path] + "?" + request.query_string}
+            )
         body = await request.read()
         return await asyncio.to_thread(self._run_wsgi, request, body)
 

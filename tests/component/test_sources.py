@@ -140,6 +140,28 @@ async def test_a_redirect_out_of_https_is_not_followed(server: FileServer, tmp_p
         await download(wanted(server), reach(server), tmp_path)
 
 
+@pytest.mark.parametrize("location", ["https://[x", "https://127.0.0.1:99999/asset.tgz"])
+async def test_a_redirect_to_what_is_no_url_is_a_typed_error(location: str, server: FileServer, tmp_path: Path) -> None:
+    server.redirects["/asset.tgz"] = location
+
+    with pytest.raises(Unavailable, match="no URL that can be asked"):
+        await download(wanted(server), reach(server), tmp_path)
+
+
+@pytest.mark.parametrize("climbing", ["/git/%2e%2e/evil", "/git/..%2fevil"])
+async def test_a_redirect_does_not_climb_out_of_a_trusted_place(climbing: str, server: FileServer) -> None:
+    # Given
+    server.redirects["/git/repo.git/info/refs"] = server.url(f"{climbing}/info/refs")
+    source = GitPackage(label="a", repository=server.url("/git/repo.git"), commit="0" * 40, language="node")
+
+    # When
+    with pytest.raises(Unavailable, match="which is not trusted"):
+        await git.build(source, reach(server), lambda _: None)
+
+    # Then
+    assert server.requests == ["GET /git/repo.git/info/refs"]
+
+
 async def test_a_certificate_of_nobody_known_is_not_accepted(server: FileServer, tmp_path: Path) -> None:
     server.files["/asset.tgz"] = DATA
 

@@ -5,10 +5,16 @@ Nothing is fetched from a source that is not trusted, and no rule votes for one.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from opssc_chaincode.model import ArchivePackage, CcaasPackage, GitPackage, KubernetesPackage, Package
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.trust import Trust, host_of
 from opssc_operator.domain.verdict import Verdict, no
+
+_AMBIGUOUS: Final = re.compile(r"%(?:2[ef5]|5c)|[\\?#]|/\.{1,2}(?=[/;]|$)", re.IGNORECASE)
+"""What clients and servers read in different ways: escaped dots, slashes, backslashes and percents, and dot parts."""
 
 
 def judge_source(trust: Trust, package: Package) -> Verdict | None:
@@ -17,6 +23,12 @@ def judge_source(trust: Trust, package: Package) -> Verdict | None:
     match package.source:
         case ArchivePackage(urls=urls) if not trusted_urls(trust, urls):
             problem = f"{', '.join(sorted({host_of(url) for url in urls}))} is not in trust.archiveHosts"
+        case GitPackage(repository=repository) if _AMBIGUOUS.search(repository):
+            return no(
+                Reason.UNTRUSTED_SOURCE,
+                f"the path of {repository} holds '.', '..', %2e, %2f, %5c or %25, which servers read differently, "
+                "so nothing is fetched; disagree",
+            )
         case GitPackage(repository=repository) if not trusts_repository(trust, repository):
             problem = f"{repository} is not in trust.repositories"
         case CcaasPackage(image=image) | KubernetesPackage(image=image):
@@ -35,8 +47,11 @@ def trusted_urls(trust: Trust, urls: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def trusts_repository(trust: Trust, repository: str) -> bool:
-    """Whether a repository, or what holds it up to a slash, is listed; ``.git`` at the end makes no difference."""
-    if any(part in {".", ".."} for part in repository.split("/")):
+    """Whether a repository, or what holds it up to a slash, is listed; ``.git`` at the end makes no difference.
+
+    What can be read in two ways is not trusted, so what is compared here is what is asked for.
+    """
+    if _AMBIGUOUS.search(repository):
         return False
     wanted = _comparable(repository)
     return any(continues(wanted, _comparable(entry)) for entry in trust.repositories)

@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from yarl import URL
 
 from opssc_operator.api.trust import host_of
 from opssc_operator.sources.failures import Unavailable
@@ -40,7 +41,7 @@ class Request:
 @asynccontextmanager
 async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
     """Give the answer inside the block, its body unread; raises Unavailable."""
-    url = request.url
+    url = _sent(request.url)
     # Neither cookies nor ~/.netrc: what is shown to a host stands in the FabricOrganization.
     try:
         async with aiohttp.ClientSession(
@@ -51,7 +52,7 @@ async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
                     raise Unavailable(f"{host_of(request.url)} redirects to {host_of(url)}, which is not trusted")
                 async with session.request(
                     request.method,
-                    url,
+                    URL(url),
                     data=request.body,
                     headers={**request.headers, **_headers(url, request.reach)},
                     ssl=_tls(url, request.reach),
@@ -61,7 +62,7 @@ async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
                     if response.status not in _REDIRECTS:
                         yield response
                         return
-                    url = urljoin(url, response.headers.get("Location", ""))
+                    url = _followed(url, response.headers.get("Location", ""))
     except aiohttp.ClientError as exc:
         raise Unavailable(f"{host_of(url)} does not answer: {_explain(exc)}") from exc
     except TimeoutError as exc:
@@ -77,6 +78,21 @@ async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> AsyncIte
         if length > limit:
             raise Unavailable(f"{response.url.host} sends more than {limit} bytes")
         yield chunk
+
+
+def _sent(url: str) -> str:
+    """The URL as it is really asked, escapes and dot parts resolved, so that no other one is judged."""
+    try:
+        return str(URL(url))
+    except ValueError as exc:
+        raise Unavailable(f"{url[:200]!r} is no URL that can be asked") from exc
+
+
+def _followed(url: str, location: str) -> str:
+    try:
+        return _sent(urljoin(url, location))
+    except (ValueError, Unavailable) as exc:
+        raise Unavailable(f"{host_of(url)} redirects to {location[:200]!r}, which is no URL that can be asked") from exc
 
 
 def _headers(url: str, reach: Reach) -> Mapping[str, str]:
