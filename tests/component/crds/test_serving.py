@@ -29,6 +29,15 @@ from opssc_operator.api.channel import (
     FabricChannel,
     FabricChannelStatus,
 )
+from opssc_operator.api.channel_proposal import (
+    BaseConfig,
+    ChannelProgress,
+    ChannelProposal,
+    ChannelProposalStatus,
+    PolicyRecord,
+    SignatureRecord,
+    SubmissionRecord,
+)
 from opssc_operator.api.charter_proposal import CharterProposal, CharterProposalStatus
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType, Reason
 from opssc_operator.api.fields import ApiModel
@@ -113,6 +122,28 @@ STATUSES: dict[Kind, ApiModel] = {
         last_error=LastError(reason=Reason.PEER_UNREACHABLE, message="peer0 does not answer", time=NOW),
         conditions=CONDITIONS,
     ),
+    Kind.CHANNEL_PROPOSAL: ChannelProposalStatus(
+        observed_generation=1,
+        proposal="Org1MSP/stricter-queries",
+        origin=Origin.LOCAL,
+        phase=Phase.VOTING,
+        content_hash="0" * 64,
+        deadline=NOW,
+        base=BaseConfig(config_sequence=2, config_hash="0" * 64),
+        diff=("ACL qscc/GetChainInfo: /Channel/Application/Admins",),
+        diff_omitted=1,
+        signatures=(SignatureRecord(msp_id="Org1MSP", subject="CN=admin", valid=True),),
+        policies=(
+            PolicyRecord(
+                path="/Channel/Application/ACLs", mod_policy="Admins", satisfied=False, missing=("Org2MSP",), rule="any"
+            ),
+        ),
+        organizations=(ChannelProgress(msp_id="Org1MSP", signed=StepState.DONE, message="as Admin"),),
+        submission=SubmissionRecord(by="Org1MSP", block=9),
+        successor="Org1MSP/stricter-queries-r2",
+        tally=Tally(agreed=1, disagreed=0, pending=2, needed=1, summary="1/3"),
+        conditions=CONDITIONS,
+    ),
     Kind.CHARTER_PROPOSAL: CharterProposalStatus(
         observed_generation=1,
         proposal="Org1MSP/charter-2",
@@ -178,6 +209,7 @@ STATUSES: dict[Kind, ApiModel] = {
 SAMPLES = {
     Kind.FABRIC_ORGANIZATION: "org1/fabricorganization.yaml",
     Kind.CHAINCODE_PROPOSAL: "chaincodeproposal.yaml",
+    Kind.CHANNEL_PROPOSAL: "channelproposal.yaml",
     Kind.CHARTER_PROPOSAL: "charterproposal.yaml",
     Kind.VOTE: "vote-agree.yaml",
 }
@@ -190,6 +222,10 @@ COLUMNS = {
     Kind.CHAINCODE_PROPOSAL: (
         ["NAME", "CHANNEL", "CHAINCODE", "SEQUENCE", "VOTES", "PHASE", "READY", "REASON", "AGE"],
         ["mychannel", "asset", "2", "1/3", "Voting", "False", "AwaitingVotes"],
+    ),
+    Kind.CHANNEL_PROPOSAL: (
+        ["NAME", "CHANNEL", "ACTION", "VOTES", "PHASE", "READY", "REASON", "AGE"],
+        ["mychannel", "1/3", "Voting", "False", "AwaitingVotes"],
     ),
     Kind.CHARTER_PROPOSAL: (
         ["NAME", "VERSION", "VOTES", "PHASE", "READY", "REASON", "AGE"],
@@ -207,6 +243,7 @@ COLUMNS = {
 WIDE = {
     Kind.FABRIC_ORGANIZATION: ["OPEN", "AWAITING", "MESSAGE"],
     Kind.CHAINCODE_PROPOSAL: ["VERSION", "PROPOSAL", "ORIGIN", "PACKAGE", "MESSAGE"],
+    Kind.CHANNEL_PROPOSAL: ["PROPOSAL", "ORIGIN", "BLOCK", "MESSAGE"],
     Kind.CHARTER_PROPOSAL: ["PROPOSAL", "ORIGIN", "REPLACES", "MESSAGE"],
     Kind.VOTE: ["WHY", "TRANSACTION", "MESSAGE"],
     Kind.FABRIC_CHANNEL: ["CONSENSUS", "MESSAGE"],
@@ -249,11 +286,7 @@ async def test_the_api_server_keeps_every_field_of_a_status(api: Api, kind: Kind
     assert (await api.read(kind.plural, "kept"))["status"] == STATUSES[kind].to_manifest()
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [Kind.CHAINCODE_PROPOSAL, Kind.CHARTER_PROPOSAL, Kind.VOTE, Kind.FABRIC_ORGANIZATION, Kind.FABRIC_CHANNEL],
-    ids=str,
-)
+@pytest.mark.parametrize("kind", tuple(COLUMNS), ids=str)
 async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
     await created(api, kind, "columns")
     await write_status(api, kind, "columns")
@@ -276,6 +309,9 @@ async def test_columns_tell_how_far_it_is(api: Api, kind: Kind) -> None:
         (Kind.CHAINCODE_PROPOSAL, "spec.chaincode.name=asset"),
         (Kind.CHAINCODE_PROPOSAL, "spec.creator="),
         (Kind.CHAINCODE_PROPOSAL, "spec.proposalID="),
+        (Kind.CHANNEL_PROPOSAL, "spec.channel=mychannel"),
+        (Kind.CHANNEL_PROPOSAL, "spec.creator="),
+        (Kind.CHANNEL_PROPOSAL, "spec.proposalID="),
         (Kind.CHARTER_PROPOSAL, "spec.creator="),
         (Kind.CHARTER_PROPOSAL, "spec.proposalID="),
         (Kind.VOTE, "spec.proposal.creator=Org1MSP"),
@@ -295,7 +331,7 @@ async def test_objects_can_be_selected_by_field(api: Api, kind: Kind, selector: 
     assert others == ""
 
 
-@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,chtp,vt,fch"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["opssc"], ["fabric"], ["forg,ccp,chp,chtp,vt,fch"]], ids=lambda words: words[0])
 async def test_short_names_and_categories_show_all_kinds(api: Api, words: list[str]) -> None:
     for kind in Kind:
         await created(api, kind, "all")
@@ -364,11 +400,12 @@ async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -
 
 @pytest.mark.parametrize(
     "model",
-    [FabricOrganization, ChaincodeProposal, CharterProposal, Vote, FabricChannel],
+    [FabricOrganization, ChaincodeProposal, ChannelProposal, CharterProposal, Vote, FabricChannel],
     ids=lambda model: model.__name__,
 )
 async def test_the_operator_reads_what_the_api_server_returns(
-    api: Api, model: type[FabricOrganization | ChaincodeProposal | CharterProposal | Vote | FabricChannel]
+    api: Api,
+    model: type[FabricOrganization | ChaincodeProposal | ChannelProposal | CharterProposal | Vote | FabricChannel],
 ) -> None:
     kind = Kind(model.__name__)
     await created(api, kind, "read")
@@ -391,6 +428,8 @@ ALLOWED = [
     ("patch", "votes.opssc.dev/status"),
     ("patch", "fabricorganizations.opssc.dev/status"),
     ("patch", "chaincodeproposals.opssc.dev/status"),
+    ("create", "channelproposals.opssc.dev"),
+    ("patch", "channelproposals.opssc.dev/status"),
     ("create", "charterproposals.opssc.dev"),
     ("patch", "charterproposals.opssc.dev"),
     ("delete", "charterproposals.opssc.dev"),
@@ -400,6 +439,7 @@ ALLOWED = [
     ("delete", "fabricchannels.opssc.dev"),
     ("patch", "fabricchannels.opssc.dev/status"),
     ("get", "secrets"),
+    ("get", "configmaps"),
     ("list", "services"),
     ("watch", "pods"),
     ("create", "events.events.k8s.io"),
