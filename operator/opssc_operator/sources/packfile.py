@@ -13,12 +13,14 @@ from typing import Final
 from dulwich.errors import ApplyDeltaError
 from dulwich.pack import OFS_DELTA, REF_DELTA, apply_delta, read_pack_header_at, take_msb_bytes_at, unpack_object_at
 
-from opssc_operator.sources.failures import Unusable
+from opssc_operator.sources.failures import Unavailable
 
 MAX_OBJECTS: Final = 200_000
 MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
 MAX_DELTA_DEPTH: Final = 4096
 _NAMES: Final = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
+_NUMBER_BYTES: Final = 10
+"""The longest number of a pack that is read; more would only cost time."""
 _HEADER_BYTES, _CHECKSUM_BYTES = 12, 20
 
 
@@ -37,11 +39,14 @@ class _Delta:
 
 
 def read_pack(pack: bytes, *, limit: int = MAX_UNPACKED_BYTES) -> dict[bytes, GitObject]:
-    """Every object by its hex SHA-1, computed here; raises Unusable."""
+    """Every object by its hex SHA-1, computed here; raises Unavailable.
+
+    Nothing about a pack is final: another server, or the same one later, may send the same commit in another pack.
+    """
     try:
         return _Reader(pack, limit).read()
     except (AssertionError, ValueError, IndexError, KeyError, zlib.error, ApplyDeltaError) as exc:
-        raise Unusable(f"the repository sends a pack that cannot be read: {exc}") from exc
+        raise Unavailable(f"the repository sends a pack that cannot be read: {exc}") from exc
 
 
 class _Reader:
@@ -55,10 +60,10 @@ class _Reader:
     def read(self) -> dict[bytes, GitObject]:
         _, count = read_pack_header_at(self._pack, 0)
         if count > MAX_OBJECTS:
-            raise Unusable(f"the commit has more than {MAX_OBJECTS} objects")
+            raise Unavailable(f"the commit has more than {MAX_OBJECTS} objects")
         body = self._pack[:-_CHECKSUM_BYTES]
         if hashlib.sha1(body, usedforsecurity=False).digest() != self._pack[-_CHECKSUM_BYTES:]:
-            raise Unusable("the repository sends a damaged pack")
+            raise Unavailable("the repository sends a damaged pack")
         offset = _HEADER_BYTES
         for _ in range(count):
             offset = self._take(offset)
@@ -66,7 +71,9 @@ class _Reader:
         return self._named
 
     def _take(self, offset: int) -> int:
-        raw, _, _ = take_msb_bytes_at(self._pack, offset)
+        raw, after = _number(self._pack, offset)
+        if (raw[0] >> 4) & 0x07 == OFS_DELTA:
+            _number(self._pack, after)
         size = raw[0] & 0x0F
         for position, byte in enumerate(raw[1:]):
             size += (byte & 0x7F) << (4 + 7 * position)
@@ -85,7 +92,7 @@ class _Reader:
     def _spend(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
-            raise Unusable("the commit unpacks to more than is allowed")
+            raise Unavailable("the commit unpacks to more than is allowed")
 
     def _keep(self, offset: int, found: GitObject) -> None:
         header = b"%s %d\0" % (found.type, len(found.content))
@@ -108,10 +115,16 @@ class _Reader:
             if len(still) == len(waiting):
                 break
             waiting = still
-        raise Unusable("the repository sends differences to objects it does not send")
+        raise Unavailable("the repository sends differences to objects it does not send")
 
     def _apply(self, base: bytes, delta: bytes) -> bytes:
-        _, position, _ = take_msb_bytes_at(delta, 0)
-        raw, _, _ = take_msb_bytes_at(delta, position)
+        _, position = _number(delta, 0)
+        raw, _ = _number(delta, position)
         self._spend(sum((byte & 0x7F) << (7 * index) for index, byte in enumerate(raw)))
         return b"".join(apply_delta(base, delta))
+
+
+def _number(data: bytes, offset: int) -> tuple[list[int], int]:
+    """The bytes of a number whose last one has no high bit, and where it ends."""
+    raw, length, _ = take_msb_bytes_at(data[offset : offset + _NUMBER_BYTES], 0)
+    return raw, offset + length

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opssc_operator.sources.failures import Unavailable, Unusable
+from opssc_operator.sources.failures import FetchError, Unavailable
 from opssc_operator.sources.gittree import read_commit
 from opssc_operator.sources.packfile import GitObject, read_pack
 from opssc_operator.sources.pktline import read_pack_data
@@ -65,23 +65,25 @@ def test_a_difference_is_applied_to_what_it_differs_from() -> None:
         pytest.param(pack(entry(BLOB, b"a"))[:-1] + b"x", "damaged", id="checksum"),
         pytest.param(pack(entry(OFS_DELTA, b"\x01\x01", base=b"\x05")), "does not send", id="difference-to-nothing"),
         pytest.param(b"PACK" + struct.pack(">II", 2, 1 << 30) + bytes(20), "objects", id="too-many"),
+        pytest.param(pack(b"\xb3" + b"\x80" * 100_000), "unexpected end", id="endless-size"),
+        pytest.param(pack(b"\x61" + b"\x80" * 100_000), "unexpected end", id="endless-offset"),
         pytest.param(b"", "cannot be read", id="nothing"),
     ],
 )
 def test_a_pack_that_is_not_what_it_says_is_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(Unusable, match=reason):
+    with pytest.raises(Unavailable, match=reason):
         read_pack(data, limit=1000)
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_give_a_typed_error(junk: bytes) -> None:
     body = b"PACK" + struct.pack(">II", 2, 1) + junk
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(Unavailable):
         read_pack(body + hashlib.sha1(body, usedforsecurity=False).digest(), limit=10_000)
     with contextlib.suppress(Unavailable):
         read_pack_data(junk)
-    with pytest.raises(Unusable):
+    with pytest.raises(FetchError):
         read_commit({b"a" * 40: GitObject(b"commit", junk)}, "a" * 40)
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(FetchError):
         objects = {b"a" * 40: GitObject(b"commit", b"tree " + b"b" * 40), b"b" * 40: GitObject(b"tree", junk)}
         read_commit(objects, "a" * 40)
