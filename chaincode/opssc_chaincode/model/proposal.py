@@ -1,7 +1,9 @@
 """Proposals: what an organization gives to `Propose`, and what the contract stores."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
@@ -95,11 +97,45 @@ class ProposalDocument(Document):
     @property
     def content_hash(self) -> str:
         """Hex SHA-256 that votes are bound to."""
-        return content_hash(self.kind, self.content, self.snapshot, self.deadline)
+        known = self._hashed
+        # A copy with other parts takes the remembered hash along: it holds for the very same parts alone.
+        if not known.is_of(self):
+            known = _Hashed.of(self)
+        return known.hash
+
+    @cached_property
+    def _hashed(self) -> "_Hashed":
+        return _Hashed.of(self)
 
     def same_meaning(self, other: "ProposalDocument") -> bool:
         """Whether kind and content are equal; snapshot and deadline depend on the moment."""
         return self.kind is other.kind and self.content.canonical() == other.content.canonical()
+
+
+@dataclass(frozen=True, slots=True)
+class _Hashed:
+    """A content hash and the parts it was computed from."""
+
+    kind: Kind
+    content: Content
+    snapshot: Snapshot
+    deadline: datetime
+    hash: str
+
+    @classmethod
+    def of(cls, document: ProposalDocument) -> Self:
+        """Compute the hash of a document."""
+        parts = document.kind, document.content, document.snapshot, document.deadline
+        return cls(*parts, content_hash(*parts))
+
+    def is_of(self, document: ProposalDocument) -> bool:
+        """Whether the document holds the very same parts."""
+        return (
+            self.kind is document.kind
+            and self.content is document.content
+            and self.snapshot is document.snapshot
+            and self.deadline is document.deadline
+        )
 
 
 class Creator(Document):

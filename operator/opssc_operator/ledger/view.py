@@ -15,7 +15,7 @@ from typing import Final
 from fabric_protos.common import common_pb2
 
 from fabric_admin import blocks
-from opssc_chaincode.model import Facts, Kind
+from opssc_chaincode.model import Facts, Kind, Snapshot
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_chaincode.state import proposal_of
 from opssc_operator.api.refs import ProposalRef
@@ -25,6 +25,8 @@ from opssc_operator.ledger.contract import OpsContract
 KEPT_POSITIONS: Final = 20_000
 KEPT_BYTES: Final = 48 * 1024 * 1024
 """How much of the facts is kept; what was not asked for the longest time is read again when it is asked for."""
+KEPT_SNAPSHOTS: Final = 100
+"""Channels whose last snapshot is shared by the proposals that have the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class LedgerView:
     _readings: int = 0
     _read: dict[ProposalRef, int] = field(default_factory=dict)
     _positions: dict[str, LedgerPosition] = field(default_factory=dict)
+    _snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     async def load(self) -> frozenset[ProposalRef]:
         """List everything anew; returns the names whose facts are new or differ from what was known.
@@ -108,12 +111,24 @@ class LedgerView:
         self._read[ref] = reading
         self._facts_bytes -= self._facts.pop(ref, (None, 0))[1]
         if facts is not None:
-            self._facts[ref] = facts, weigh(facts)
+            self._facts[ref] = self._share_snapshot(facts)
             self._facts_bytes += self._facts[ref][1]
         while self._facts_bytes > self.kept_bytes and len(self._facts) > 1:
             _, (_, freed) = self._facts.popitem(last=False)
             self._facts_bytes -= freed
         return is_news
+
+    def _share_snapshot(self, facts: Facts) -> tuple[Facts, int]:
+        """The facts and what they weigh, with the snapshot of the last proposal for that channel while it is equal."""
+        proposal = facts.proposal
+        last = self._snapshots.get(proposal.snapshot.channel)
+        if last is None or last != proposal.snapshot:
+            if len(self._snapshots) >= KEPT_SNAPSHOTS:
+                self._snapshots.clear()
+            self._snapshots[proposal.snapshot.channel] = proposal.snapshot
+            return facts, weigh(facts)
+        shared = proposal.model_copy(update={"snapshot": last})
+        return facts.model_copy(update={"proposal": shared}), weigh(facts) - weigh(last)
 
     def refs(self) -> frozenset[ProposalRef]:
         """Names of all proposals known to be on the ledger."""

@@ -16,9 +16,7 @@ from opssc_chaincode.model import GitPackage
 from opssc_operator.api.trust import host_of
 from opssc_operator.sources import pktline
 from opssc_operator.sources.failures import Unavailable, Unusable
-from opssc_operator.sources.gittree import read_commit
 from opssc_operator.sources.http import Request, read_bounded, send
-from opssc_operator.sources.packfile import read_pack
 from opssc_operator.sources.reach import Reach
 
 MAX_REFS_BYTES: Final = 16 * 1024 * 1024
@@ -54,6 +52,10 @@ async def build(
 
 
 def _package(source: GitPackage, answer: bytes) -> bytes:
+    # What reads packs takes 9 MiB, which only operators that fetch from git pay for.
+    from opssc_operator.sources.gittree import read_commit  # noqa: PLC0415
+    from opssc_operator.sources.packfile import read_pack  # noqa: PLC0415
+
     tree = read_commit(read_pack(pktline.read_pack_data(answer)), source.commit)
     try:
         package = build_git(tree, source.label, source.language, path=source.path or "")

@@ -205,6 +205,25 @@ def test_meaning_is_kind_and_content() -> None:
     assert not document().same_meaning(other)
 
 
+def test_a_copy_with_other_parts_has_a_hash_of_its_own() -> None:
+    given = document()
+    before = given.content_hash
+
+    copy = given.model_copy(update={"deadline": NOW})
+
+    assert (given.content_hash, copy.content_hash) == (before, document(deadline=NOW).content_hash)
+    assert copy.content_hash != before
+
+
+def test_asking_for_the_hash_changes_nothing_about_the_document() -> None:
+    asked, untouched = document(), document()
+
+    assert asked.content_hash
+
+    assert asked == untouched
+    assert asked.canonical() == untouched.canonical()
+
+
 def test_the_content_hash_binds_kind_content_snapshot_and_deadline_only() -> None:
     given = document()
     bound = {name: given.to_json()[name] for name in ("kind", "content", "snapshot", "deadline")}

@@ -186,3 +186,27 @@ def test_an_outline_counts_as_the_tally_does() -> None:
     assert not outline.open_at(PROPOSAL.deadline + timedelta(hours=1))
     assert not outline_of(AFTER, "Org2MSP").awaits_own_vote
     assert outline_of(AFTER, "Org2MSP") != outline
+
+
+async def test_proposals_with_equal_snapshots_share_one_and_others_keep_theirs(
+    contract: Ledger, view: LedgerView
+) -> None:
+    # Given
+    snapshot = PROPOSAL.snapshot
+    newer = snapshot.model_copy(update={"config_block": snapshot.config_block + 1})
+    proposals = [
+        PROPOSAL.model_copy(update={"id": name, "snapshot": seen})
+        for name, seen in (("a", snapshot.model_copy()), ("b", snapshot.model_copy()), ("c", newer))
+    ]
+    refs = [ProposalRef("Org1MSP", proposal.id) for proposal in proposals]
+    contract.many = {ref: Facts(proposal=each) for ref, each in zip(refs, proposals, strict=True)}
+
+    # When
+    await view.load()
+
+    # Then
+    first, second, third = [(await view.get(ref)) for ref in refs]
+    assert first is not None
+    assert second is not None
+    assert second.proposal.snapshot is first.proposal.snapshot
+    assert [first, second, third] == list(contract.many.values())

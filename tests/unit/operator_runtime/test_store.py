@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -192,3 +193,20 @@ async def test_an_object_just_made_is_waited_for_until_the_watch_tells_of_it(man
 
 async def test_waiting_for_an_object_that_never_comes_ends() -> None:
     assert not await ObjectStore().wait_for(Kind.VOTE, "org1", "agreed", timeout_seconds=0.01)
+
+
+def test_texts_that_are_alike_are_kept_once(manifests: Manifests) -> None:
+    # Given
+    store = ObjectStore()
+    message = "waiting for Org2MSP (1/2)"
+    for name in ("first", "second"):
+        body = manifests.proposal(name)
+        body["status"] = {"conditions": [{"message": message}], "long": "x" * 1000}
+        # When
+        store.put(Kind.CHAINCODE_PROPOSAL, json.loads(json.dumps(body)))
+
+    # Then
+    first, second = store.proposals_all("org1")
+    told = [dict(known.status)["conditions"] for known in (first, second)]
+    assert told == [[{"message": message}]] * 2
+    assert told[0][0]["message"] is told[1][0]["message"]  # type: ignore[index,call-overload]
