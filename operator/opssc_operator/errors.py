@@ -5,7 +5,8 @@
     OperatorError
     ├─ TransientError(message, retry_after, reason)   may heal by itself: network, conflict, 429, 5xx
     │  ├─ AccessDenied(message)                       the API server says 403: heals when the Role is fixed
-    │  └─ PartialError(message, reason)               one of several parts failed: tried again by itself
+    │  ├─ PartialError(message, reason)               one of several parts failed: tried again by itself
+    │  └─ NotProved(message)                          no own peer keeps it, and no orderer proves it
     ├─ TerminalError(reason, message)                 heals only when the spec or the ledger changes
     ├─ ConfigError(message)                           this process is mis-deployed: exit at start
     └─ Bug(message)                                   a promise inside this program was broken
@@ -45,6 +46,13 @@ class AccessDenied(TransientError):
 
 class PartialError(TransientError):
     """One of several independent parts failed, such as one peer; it is tried again by itself, and holds up nothing."""
+
+
+class NotProved(TransientError):
+    """No own peer keeps a block or a position, and no orderer gives it with a proof: only a user can mend that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="AwaitingVerification")
 
 
 class TerminalError(OperatorError):

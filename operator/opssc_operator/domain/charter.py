@@ -32,6 +32,12 @@ def pins_truth(proposal: Proposal, pinned: ChannelView | NoConfiguration | Block
     )
 
 
+def covers(snapshot: Snapshot, members: Iterable[str]) -> bool:
+    """Whether more than half of these are among the claimed members: fewer could be one organization's invention."""
+    present = frozenset(members)
+    return 2 * len(present.intersection(snapshot.members)) > len(present)
+
+
 def stayed(snapshot: Snapshot, changes: Iterable[ChannelView]) -> bool:
     """Whether none of these later configurations has other members."""
     return all(view.members == snapshot.members for view in changes)

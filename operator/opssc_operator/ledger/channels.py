@@ -14,13 +14,13 @@ from fabric_protos.common import common_pb2
 
 from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
-from fabric_admin.errors import BlockError, ChaincodeError, ConfigError
+from fabric_admin.errors import BlockError, ChaincodeError, ConfigError, FabricError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.errors import TransientError
+from opssc_operator.errors import NotProved
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers
-from opssc_operator.ledger.translate import translated
+from opssc_operator.ledger.translate import explain, translated
 
 LIFECYCLE_ENDORSEMENT: Final = "/Channel/Application/LifecycleEndorsement"
 QUERY_SECONDS: Final = 10.0
@@ -122,7 +122,7 @@ class ChannelReader:
     async def changes(self, channel: str, *, after: int, until: int) -> tuple[ChannelView, ...]:
         """The configurations of blocks after number ``after`` up to ``until``, newest first.
 
-        Raises TransientError, as when no own peer has those blocks and no orderer is listed.
+        Raises TransientError; NotProved when no own peer has those blocks and no orderer proves them.
         """
         found: list[ChannelView] = []
         number = until
@@ -131,7 +131,7 @@ class ChannelReader:
             if number > after:
                 view = await self.at(channel, number)
                 if not isinstance(view, ChannelView):
-                    raise TransientError(f"config block {number} of channel {channel} cannot be read")
+                    raise NotProved(f"config block {number} of channel {channel} cannot be read")
                 found.append(view)
                 number -= 1
         return tuple(found)
@@ -142,11 +142,14 @@ class ChannelReader:
             block = await self.block(channel, number)
             if block is None or isinstance(block, BlockNotKept):
                 message = f"no own peer has block {number} of channel {channel}; list one that has it, or an orderer"
-                raise TransientError(message, reason=Reason.AWAITING_VERIFICATION)
+                raise NotProved(message)
             return number if blocks.is_config_block(block) else blocks.last_config_index(block)
 
     async def block(self, channel: str, number: int) -> common_pb2.Block | BlockNotKept | None:
-        """Block ``number`` of any type; None while the own peer's chain is not that long. Raises FabricError."""
+        """Block ``number`` of any type; None while the own peer's chain is not that long.
+
+        Raises FabricError, and NotProved when it has to come from the listed orderers and does not.
+        """
         try:
             return await self._peers.ask(
                 channel, lambda peer: peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
@@ -158,7 +161,32 @@ class ChannelReader:
                 return None
             if not self._history.available:
                 return BlockNotKept(number)
-            return await self._history.block(number, await _shown(peer, channel))
+            return await self._proved(number, await _shown(peer, channel))
+
+    async def _proved(self, number: int, shown: ChannelConfig) -> common_pb2.Block:
+        try:
+            return await self._history.block(number, shown)
+        except FabricError as exc:
+            message = f"block {number} of channel {shown.channel_id}, which no own peer keeps: {explain(exc)}"
+            raise NotProved(f"{message}; list a peer that has it first") from exc
+
+    async def members(self, channel: str) -> tuple[str, ...]:
+        """The members in force by the own peer's state, without any block; raises TransientError or TerminalError."""
+        with translated(f"reading the members of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
+            return (await _shown(await self._peers.on(channel), channel)).members
+
+    async def block_of(self, channel: str, transaction_id: str) -> common_pb2.Block:
+        """The block of a transaction; raises TransientError, NotProved when it is from before a snapshot."""
+        doing = f"finding a transaction on channel {channel}"
+        with translated(doing):
+            try:
+                return await self._peers.ask(
+                    channel, lambda peer: peer.system.block_by_transaction(channel, transaction_id)
+                )
+            except ChaincodeError as exc:
+                if FROM_SNAPSHOT not in exc.message:
+                    raise
+                raise NotProved(f"{doing}: {explain(exc)}; list a peer that has all its blocks") from exc
 
     def _keep(self, view: ChannelView) -> None:
         if len(self._numbered) >= KEPT_BLOCKS:

@@ -27,7 +27,6 @@ from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.runtime import RuntimeLooks
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
-from opssc_operator.ledger.translate import translated
 from opssc_operator.ledger.view import LedgerView
 
 CONFIG_TYPES: Final = frozenset({common_pb2.HeaderType.CONFIG})
@@ -146,10 +145,7 @@ class OrganizationSession:
         """Learn where contract transactions stand on the ledger; raises TransientError."""
         channel = self.settings.governance_channel
         for transaction_id in sorted(set(transaction_ids) - self.view.positions.keys()):
-            peer = await self.peers.on(channel)
-            with translated(f"finding a vote on channel {channel}"):
-                block = await peer.system.block_by_transaction(channel, transaction_id)
-            self.view.learn_positions(block)
+            self.view.learn_positions(await self.reader.block_of(channel, transaction_id))
 
     def wake(self, ref: ProposalRef) -> None:
         """Have a proposal looked at anew."""

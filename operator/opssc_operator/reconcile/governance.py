@@ -84,8 +84,8 @@ class Governance:
         """Say what the session knows of a contract that is committed and runs; asks nobody."""
         governance = spec.governance
         _, shortfall = self._shortfalls.get(session.settings.namespace, (None, ""))
-        note = f"; {shortfall}" if shortfall else ""
-        message = f"{governance.chaincode} {version} on channel {governance.channel}{_crowd_note(session)}{note}"
+        notes = _crowd_note(session) + _left_out_note(session) + (f"; {shortfall}" if shortfall else "")
+        message = f"{governance.chaincode} {version} on channel {governance.channel}{notes}"
         return GovernanceLook(yes(Reason.CONTRACT_COMMITTED, message), _status(session, version))
 
     async def _judge_policy(self, session: OrganizationSession, channel: str, committed: Committed) -> Verdict | None:
@@ -159,6 +159,14 @@ def _crowd_note(session: OrganizationSession) -> str:
     counts = Counter(creator for creator in waiting if creator != session.msp_id)
     crowded = sorted(creator for creator, count in counts.items() if count > MIRROR_LIMIT)
     return f"; only {MIRROR_LIMIT} open proposals of {', '.join(crowded)} are mirrored" if crowded else ""
+
+
+def _left_out_note(session: OrganizationSession) -> str:
+    """Say which accepted charter, of which too few members are there to hold things up, is not followed or refuted."""
+    first = session.charters.left_out[:1]
+    return "".join(
+        f"; charter {name} cannot be judged and is left out; list a peer that has all blocks" for name in first
+    )
 
 
 def _status(session: OrganizationSession, version: str) -> GovernanceStatus:

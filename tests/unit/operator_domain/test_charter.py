@@ -16,7 +16,7 @@ from opssc_chaincode.succession import Decided, succeed
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Phase
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.domain.charter import may_rule, pins_truth, stayed
+from opssc_operator.domain.charter import covers, may_rule, pins_truth, stayed
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.charter import CharterKind
 from opssc_operator.domain.kinds.charter_work import CharterWork, judge_open
@@ -179,3 +179,17 @@ def test_objects_of_another_kind_contradict_a_proposal_by_their_kind() -> None:
     assert KIND.conflicts(spec, charter) == ()
     assert KIND.conflicts(spec, chaincode) == ("kind",)
     assert ChaincodeKind().conflicts(spec, chaincode) == ("kind",)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "members", "enough"),
+    [
+        pytest.param(1, 1, True, id="alone-on-the-channel"),
+        pytest.param(1, 2, False, id="one-of-two"),
+        pytest.param(2, 3, True, id="two-of-three"),
+        pytest.param(2, 4, False, id="half"),
+        pytest.param(4, 2, True, id="some-left-since"),
+    ],
+)
+def test_a_claim_counts_for_more_than_half_of_those_who_are_there(claimed: int, members: int, enough: bool) -> None:
+    assert covers(SNAPSHOT.model_copy(update={"members": ledger.members(claimed)}), ledger.members(members)) is enough

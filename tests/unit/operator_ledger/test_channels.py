@@ -8,17 +8,20 @@ import pytest
 from unit.fabric.authority import authority
 from unit.fabric.test_channelconfig import PROFILE
 
-from fabric_admin import genesis
+from fabric_admin import blocks, genesis
+from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import ChaincodeError
 from fabric_admin.system import ChainInfo
+from fabric_admin.transport import Endpoint
 from opssc_operator.domain.channel import BlockNotKept
+from opssc_operator.errors import NotProved, TransientError
 from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.history import ConfigHistory
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from fabric_protos.common import common_pb2
+    from fabric_protos.common import common_pb2, configtx_pb2
 
     from opssc_operator.ledger.peers import OwnPeers
 
@@ -31,6 +34,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.system, self.reads, self.height = self, 0, 1
+        self.unknown = ""
 
     async def on(self, channel: str) -> Peer:
         del channel
@@ -48,6 +52,14 @@ class Peer:
     async def block_by_number(self, channel: str, number: int, *, timeout_seconds: float) -> common_pb2.Block:
         del channel, timeout_seconds
         raise ChaincodeError(500, f"Failed to get block number {number}")
+
+    async def block_by_transaction(self, channel: str, transaction_id: str) -> common_pb2.Block:
+        del channel
+        raise ChaincodeError(500, self.unknown.format(transaction_id))
+
+    async def channel_config(self, channel: str, *, timeout_seconds: float) -> configtx_pb2.Config:
+        del channel, timeout_seconds
+        return blocks.config_envelope(genesis.build(PROFILE))[1].config
 
     async def chain_info(self, channel: str, *, timeout_seconds: float) -> ChainInfo:
         del channel, timeout_seconds
@@ -89,3 +101,39 @@ async def test_a_block_that_will_never_come_is_told_from_one_that_is_late(
     peer = Peer()
     peer.height = height
     assert await ChannelReader(cast("OwnPeers", peer), NO_HISTORY).at(PROFILE.channel_id, 3) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        pytest.param(
+            "details for the TXID [{}] not available. Ledger bootstrapped from a snapshot. First available block = [7]",
+            True,
+            id="from-before-the-snapshot",
+        ),
+        pytest.param("no such transaction ID [{}] in index", False, id="not-there-yet"),
+    ],
+)
+async def test_a_transaction_that_will_never_be_found_is_told_from_one_that_is_late(said: str, lost: bool) -> None:
+    peer = Peer()
+    peer.unknown = said
+    with pytest.raises(TransientError) as caught:
+        await ChannelReader(cast("OwnPeers", peer), NO_HISTORY).block_of(PROFILE.channel_id, "ab" * 32)
+    assert isinstance(caught.value, NotProved) is lost
+
+
+async def test_a_block_that_no_orderer_proves_is_told_from_trouble_with_the_own_peer() -> None:
+    # Given
+    peer = Peer()
+    peer.height = 4
+    history = ConfigHistory((Endpoint("127.0.0.1:1", None),), authority("Org1MSP").issue("client"))
+
+    # Then
+    with pytest.raises(NotProved, match="which no own peer keeps"):
+        await ChannelReader(cast("OwnPeers", peer), history).at(PROFILE.channel_id, 3)
+
+
+async def test_members_are_those_of_the_state_which_needs_no_block() -> None:
+    peer = Peer()
+    found = await ChannelReader(cast("OwnPeers", peer), NO_HISTORY).members(PROFILE.channel_id)
+    assert (found, peer.reads) == (ChannelConfig.from_block(genesis.build(PROFILE)).members, 0)

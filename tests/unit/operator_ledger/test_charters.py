@@ -15,12 +15,12 @@ from unit.operator_domain.test_charter import PINNED
 from opssc_chaincode.model import DEFAULT_CHARTER, Charter, CharterInForce, Facts, Proposal, ProposalDocument, Rule
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
-from opssc_operator.errors import TransientError
+from opssc_operator.errors import NotProved, TransientError
 from opssc_operator.ledger.charters import Charters
 from opssc_operator.ledger.view import LedgerView
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from opssc_operator.api.refs import ProposalRef
     from opssc_operator.ledger.channels import ChannelReader
@@ -46,6 +46,8 @@ class Peer:
         self.said = said
         self.views: dict[int, Any] = {PINNED.config_block: PINNED}
         self.later: Sequence[ChannelView] = ()
+        self.unplaced: set[str] = set()
+        """Transactions from before the snapshot the peer joined by."""
         self.view = LedgerView(cast("OpsContract", self))
         self.charters = Charters(CHANNEL, self.view, cast("ChannelReader", self), self.locate)
 
@@ -58,14 +60,22 @@ class Peer:
 
     async def at(self, channel: str, number: int) -> Any:
         assert channel == CHANNEL
-        return self.views.get(number)
+        view = self.views.get(number)
+        if isinstance(view, NotProved):
+            raise view
+        return view
+
+    async def members(self, channel: str) -> tuple[str, ...]:
+        assert channel == CHANNEL
+        return PINNED.members
 
     async def changes(self, channel: str, *, after: int, until: int) -> tuple[ChannelView, ...]:
         assert channel == CHANNEL
         return tuple(view for view in self.later if after < view.config_block <= until)
 
     async def locate(self, transaction_ids: object) -> None:
-        del transaction_ids
+        if self.unplaced.intersection(cast("Iterable[str]", transaction_ids)):
+            raise NotProved("from before the snapshot")
         for index, facts in enumerate(self.said):
             block = 10 * (index + 1)
             said = [facts.proposal.tx_id, *(vote.tx_id for vote in facts.votes)]
@@ -161,6 +171,67 @@ async def test_while_a_candidate_cannot_be_judged_nothing_is_assumed_and_later_i
 
     # Then
     assert await names(peer) == [None, "Org1MSP/first"]
+
+
+OLD = 5
+"""A config block from before a snapshot."""
+LONELY = changed(FIRST, config_block=OLD, members=("Org1MSP",), rule=ALONE)
+
+
+def joined_by_snapshot(peer: Peer, forged: Proposal, *, misses: str) -> None:
+    """Let a peer miss a config block, the transactions of a proposal, or an orderer that can prove the block."""
+    if misses == "transactions":
+        peer.unplaced.add(forged.tx_id)
+    peer.views[OLD] = NotProved("no orderer proves it") if misses == "proof" else BlockNotKept(OLD)
+
+
+@pytest.mark.parametrize("misses", ["block", "transactions", "proof"])
+async def test_one_organization_cannot_hold_up_who_joined_by_a_snapshot(misses: str) -> None:
+    # Given: a charter of its own, by its own vote, as of a time that this peer knows nothing of
+    lawful = ledger.proposal(ledger.document(proposal_id="lawful"))
+    peer = Peer(agreed(LONELY, "Org1MSP"), agreed(EARLIER), Facts(proposal=lawful))
+    joined_by_snapshot(peer, LONELY, misses=misses)
+
+    # Then: the others' charter is followed, and what goes by the forged one is neither followed nor refuted
+    assert await names(peer) == [None, "Org1MSP/zz-earlier"]
+    assert peer.charters.left_out == (LONELY.name,)
+    with pytest.raises(NotProved, match="goes by another charter"):
+        await peer.charters.at(lawful)
+    assert await peer.charters.at(EARLIER) == DEFAULT_CHARTER
+
+
+@pytest.mark.parametrize("misses", ["block", "transactions", "proof"])
+async def test_what_most_members_may_have_decided_is_waited_for(misses: str) -> None:
+    # Given
+    old = changed(FIRST, config_block=OLD)
+    peer = Peer(agreed(old))
+    joined_by_snapshot(peer, old, misses=misses)
+
+    # Then
+    with pytest.raises(NotProved):
+        await names(peer)
+    assert peer.charters.left_out == ()
+
+
+async def test_what_could_replace_no_charter_is_not_waited_for() -> None:
+    # Given: a successor of a charter that never was
+    stray = changed(SECOND, config_block=OLD)
+    peer = Peer(agreed(stray), agreed(EARLIER))
+    peer.views[OLD] = BlockNotKept(OLD)
+
+    # Then
+    assert await names(peer) == [None, "Org1MSP/zz-earlier"]
+
+
+async def test_a_block_that_an_orderer_proves_refutes_a_claim_that_has_no_place_on_the_ledger() -> None:
+    # Given
+    peer = Peer(agreed(LONELY, "Org1MSP"), agreed(EARLIER))
+    joined_by_snapshot(peer, LONELY, misses="transactions")
+    peer.views[OLD] = replace(PINNED, config_block=OLD)
+
+    # Then
+    assert await names(peer) == [None, "Org1MSP/zz-earlier"]
+    assert peer.charters.left_out == ()
 
 
 async def test_a_charter_that_a_block_has_just_decided_is_known_before_anybody_asks_for_it() -> None:

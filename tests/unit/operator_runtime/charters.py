@@ -10,6 +10,7 @@ class DefaultCharter:
     """What a session knows of charters while the built-in default is in force."""
 
     known = Succession()
+    left_out: tuple[str, ...] = ()
 
     async def succession(self) -> Succession:
         return self.known
