@@ -1,13 +1,15 @@
-"""What one proposal, as observed, claims of the server of its package. Pure."""
+"""What one proposal, as observed, claims of the server of its package, and which ones may claim it. Pure."""
 
 from __future__ import annotations
 
-from opssc_chaincode.model import ChaincodeContent
+from collections.abc import Iterable
+
+from opssc_chaincode.model import ChaincodeContent, Kind
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import decide_deployment
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ProposalObserved
-from opssc_operator.domain.outline import slot_of
+from opssc_operator.domain.outline import Outline, slot_of
 from opssc_operator.domain.servers import Claim, served_by
 
 
@@ -38,3 +40,24 @@ def claim_of(observed: ProposalObserved) -> Claim | None:
         committed=committed.holds and not past,
         held=observed.is_suspended,
     )
+
+
+ChaincodeName = tuple[str, str]
+"""Channel and name of a chaincode."""
+
+
+def chaincodes_of(package_id: str, outlines: Iterable[Outline], claims: Iterable[Claim]) -> frozenset[ChaincodeName]:
+    """The chaincodes a package is known to be for, by what was proposed and by what is claimed."""
+    proposed = {outline.slot[:2] for outline in outlines if outline.slot and outline.package_id == package_id}
+    return frozenset(proposed | {claim.slot[:2] for claim in claims})
+
+
+def may_claim(outline: Outline, chaincodes: frozenset[ChaincodeName], *, chooses: bool) -> bool:
+    """Whether an accepted proposal that was not looked at yet may claim the server of a package for ``chaincodes``.
+
+    Its outline alone does not tell: it may keep the package of the sequence before, or the organization may have chosen
+    (``chooses``) one of its own. A package that is for no chaincode yet may be anybody's.
+    """
+    if outline.kind is not Kind.CHAINCODE or outline.slot is None:
+        return False
+    return chooses or not chaincodes or outline.slot[:2] in chaincodes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent, UnchangedPackage
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
@@ -31,6 +31,7 @@ class ServerBook:
         self._shelves = shelves
         self._claims: dict[Key, Claim] = {}
         self._noted: set[Key] = set()
+        self._awaited: dict[Key, set[Key]] = {}
         self._by_package: defaultdict[_Place, set[Key]] = defaultdict(set)
         self._problems: dict[_Place, str] = {}
         self._seen: dict[str, tuple[str, int]] = {}
@@ -39,7 +40,7 @@ class ServerBook:
         """Take over what an accepted proposal claims now; None when it has nothing to claim."""
         self._note_organization(organization)
         before = self._claims.get(key)
-        self._noted.add(key)
+        self._note_first(key)
         if claim == before:
             return
         for gone in (before,) if before is not None else ():
@@ -56,6 +57,12 @@ class ServerBook:
     def noted(self, namespace: str, ref: str) -> bool:
         """Whether this process knows what the proposal ``ref`` ("creator/id") claims."""
         return proposal_key(namespace, ref) in self._noted
+
+    def await_notes(self, server: Key, proposals: Collection[Key]) -> None:
+        """Have these proposals looked at, and the server once all of them were."""
+        self._awaited[server] = set(proposals)
+        for key in sorted(proposals):
+            self._queue.add(key)
 
     def claims(self, namespace: str, package_id: str) -> tuple[Claim, ...]:
         """All claims on the server of one package."""
@@ -108,6 +115,16 @@ class ServerBook:
             problem=self.problem(namespace, package_id),
             deployment=self._shelves.of(namespace).deployment(package_id),
         )
+
+    def _note_first(self, key: Key) -> None:
+        if key in self._noted:
+            return
+        self._noted.add(key)
+        for server, missing in tuple(self._awaited.items()):
+            missing.discard(key)
+            if not missing:
+                self._awaited.pop(server)
+                self._queue.add(server)
 
     def _note_organization(self, organization: FabricOrganization) -> None:
         metadata = organization.metadata

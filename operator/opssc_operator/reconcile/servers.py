@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.claims import chaincodes_of, may_claim
 from opssc_operator.domain.servers import (
     AskPeers,
     Keep,
@@ -85,7 +87,9 @@ class ServerReconciler:
             place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
             asked = any(claim.wish is Wish.RUN for claim in self.book.claims(key.namespace, key.name))
             await self.watches.ensure(key.namespace, place, asked=asked)
-            if self._ask_unknown(key, session) or organization.spec.suspend:
+            if self._ask_unknown(key, session):
+                return Result(LOOK_AGAIN_SECONDS)
+            if organization.spec.suspend:
                 return Result()
             decision, again = await self._decide(key, session)
             match decision:
@@ -103,17 +107,26 @@ class ServerReconciler:
         return Result(again)
 
     def _ask_unknown(self, key: Key, session: OrganizationSession) -> bool:
-        """Ask for the claims of proposals nobody has looked at since the start; returns whether there are any."""
-        unknown = [
-            outline.ref
-            for outline in session.view.outlines()
-            if outline.package_id == key.name
-            and outline.accepted
-            and not self.book.noted(key.namespace, str(outline.ref))
-        ]
-        for ref in unknown:
-            self.queue.add(proposal_key(key.namespace, str(ref)))
+        """Ask for proposals nobody has looked at since the start, and that may claim the server; whether there are any.
+
+        Until then what is known of the server is not enough to change or remove anything.
+        """
+        outlines = [outline for outline in session.view.outlines() if outline.accepted]
+        chaincodes = chaincodes_of(key.name, outlines, self.book.claims(key.namespace, key.name))
+        unknown = {
+            proposal_key(key.namespace, str(outline.ref))
+            for outline in outlines
+            if not self.book.noted(key.namespace, str(outline.ref))
+            and may_claim(outline, chaincodes, chooses=self._chooses(key.namespace, outline.ref))
+        }
+        if unknown:
+            self.book.await_notes(key, unknown)
         return bool(unknown)
+
+    def _chooses(self, namespace: str, ref: ProposalRef) -> bool:
+        """Whether a Vote here names a package of the organization's own for a proposal."""
+        votes = self.store.votes(namespace, ref)
+        return any(vote.spec.local is not None and vote.spec.local.package is not None for vote in votes)
 
     async def _decide(self, key: Key, session: OrganizationSession) -> tuple[ServerDecision, float | None]:
         claims = self.book.claims(key.namespace, key.name)
@@ -129,9 +142,7 @@ class ServerReconciler:
         refusal = image_refusal(wanted.served.image_name, organization.spec.trust)
         if refusal:
             raise TerminalError(Reason.UNTRUSTED_SOURCE, refusal)
-        metadata = organization.metadata
-        owner = Owner(metadata.namespace, metadata.name, metadata.uid)
-        plan = ServerPlan(wanted.served, wanted.settings, organization.spec.chaincode_servers, owner)
+        plan = plan_of(organization, wanted)
         shelf = self.shelves.of(key.namespace)
         again = None
         await self._apply(shelf, plan, SERVICES, build_service(plan))
@@ -169,6 +180,13 @@ class ServerReconciler:
                 await self.objects.delete(resource, metadata["namespace"], metadata["name"], metadata["uid"])
                 logger.info("removed", extra={"resource": resource.plural, "object": metadata["name"]})
         self.book.set_problem(key.namespace, key.name, "")
+
+
+def plan_of(organization: FabricOrganization, wanted: Run) -> ServerPlan:
+    """What the objects of a server are made of before it has a certificate."""
+    metadata, spec = organization.metadata, organization.spec
+    owner = Owner(metadata.namespace, metadata.name, metadata.uid)
+    return ServerPlan(wanted.served, wanted.settings, spec.chaincode_servers, owner)
 
 
 def check_own(resource: Resource, known: Manifest, plan: ServerPlan) -> None:

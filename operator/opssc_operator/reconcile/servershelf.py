@@ -69,6 +69,14 @@ class Shelf:
                 return read_deployment(body)
         return None
 
+    def deployments(self) -> dict[str, DeploymentState]:
+        """The Deployments of all packages."""
+        return {
+            package_of(body): read_deployment(body)
+            for (resource, _), body in self._objects.items()
+            if resource == DEPLOYMENTS and "deletionTimestamp" not in body["metadata"]
+        }
+
     def applied(self, resource: Resource, manifest: Body, answer: Body) -> None:
         """Note what was applied and what it became."""
         self.put(resource, answer)

@@ -128,7 +128,11 @@ class ServerWatches:
         selector = ",".join(f"{name}={value}" for name, value in owner_labels(namespace).items())
         listed = await self._objects.list(resource, watched.place, selector)
         shelf = self._shelves.of(namespace)
+        before = shelf.deployments()
         shelf.replace(resource, listed.bodies)
+        # Nothing else tells of what changed while nobody watched.
+        for package_id, _ in before.items() ^ shelf.deployments().items():
+            self._book.wake_claimants(namespace, package_id)
         watched.missing.pop(resource, None)
         if not watched.missing:
             watched.told.set()
