@@ -1,4 +1,4 @@
-"""An API server's objects in memory, as ObjectClient shows them; its watches tell nothing until they are broken."""
+"""An API server's objects in memory, as ObjectClient shows them; watches tell ``told`` until they are broken."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class MemoryObjects:
 
     def __init__(self) -> None:
         self.stored: dict[tuple[str, str], Body] = {}
+        self.told: tuple[Body, ...] = ()
         self._versions = count(1)
         self._broken = asyncio.Event()
 
@@ -71,6 +72,8 @@ class MemoryObjects:
         )
 
     async def watch(self, *_: object) -> AsyncIterator[Seen]:
-        await self._broken.wait()
+        broken = self._broken
+        for body in self.told:
+            yield Seen(body)
+        await broken.wait()
         raise TransientError("the watch broke", 0.0)
-        yield Seen({})
