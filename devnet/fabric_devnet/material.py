@@ -43,13 +43,18 @@ class Authorities:
 
 def write_material(plan: NetworkPlan) -> None:
     """Create every organization's authorities, node and user material below the plan's directories."""
+    authorities = {}
     for organization in plan.organizations:
         nodes = tuple(peer.name for peer in organization.peers)
-        write_organization(organization.directory, organization.domain, Role.PEER, nodes)
-    orderers = plan.orderer_organization
-    write_organization(
-        orderers.directory, orderers.domain, Role.ORDERER, tuple(orderer.name for orderer in orderers.orderers)
-    )
+        written = write_organization(organization.directory, organization.domain, Role.PEER, nodes)
+        authorities[organization.msp_id] = written
+    for owner in plan.orderer_organizations:
+        names = tuple(orderer.name for orderer in owner.orderers)
+        if not owner.has_peers:
+            write_organization(owner.directory, owner.domain, Role.ORDERER, names)
+            continue
+        for orderer in owner.orderers:
+            write_node(orderer.directory, authorities[owner.msp_id], orderer.name, Role.ORDERER)
 
 
 def write_organization(directory: Path, domain: str, node_role: Role, nodes: tuple[str, ...]) -> Authorities:

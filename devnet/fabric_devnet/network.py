@@ -16,7 +16,7 @@ from fabric_devnet.channels import create_channel
 from fabric_devnet.describe import describe_network
 from fabric_devnet.errors import SpecError
 from fabric_devnet.material import write_material
-from fabric_devnet.plan import NetworkPlan, OrdererNode, OrganizationPlan, PeerNode, build_plan
+from fabric_devnet.plan import NetworkPlan, OrdererNode, OrdererOrganizationPlan, OrganizationPlan, PeerNode, build_plan
 from fabric_devnet.spec import BackendName
 from fabric_devnet.together import together
 
@@ -129,6 +129,7 @@ class Organization:
     client: SigningIdentity
     peers: tuple[Peer, ...]
     tls_ca: bytes
+    orderers: tuple[Orderer, ...] = ()
 
 
 class Network:
@@ -140,10 +141,13 @@ class Network:
         self.plan = plan
         self.release = release
         self._backend = backend
+        self.orderers = tuple(
+            _open_orderer(owner, node, backend) for owner in plan.orderer_organizations for node in owner.orderers
+        )
         self.organizations = {
-            organization.msp_id: _open_organization(organization, backend) for organization in plan.organizations
+            organization.msp_id: _open_organization(organization, self.orderers, backend)
+            for organization in plan.organizations
         }
-        self.orderers = tuple(_open_orderer(plan, node, backend) for node in plan.orderers)
         orderers = plan.orderer_organization
         self.orderer_admin = load_user(orderers.directory, orderers.domain, orderers.msp_id, "Admin")
 
@@ -207,7 +211,7 @@ def load_user(organization: Path, domain: str, msp_id: str, name: str) -> Signin
     return SigningIdentity.from_directory(msp_id, organization / "users" / f"{name}@{domain}" / "msp")
 
 
-def _open_organization(plan: OrganizationPlan, backend: Backend) -> Organization:
+def _open_organization(plan: OrganizationPlan, orderers: tuple[Orderer, ...], backend: Backend) -> Organization:
     tls_ca = (plan.directory / "tlsca" / f"tlsca.{plan.domain}-cert.pem").read_bytes()
     peers = tuple(Peer(node, Endpoint(node.address, tls_ca), backend) for node in plan.peers)
     return Organization(
@@ -220,11 +224,11 @@ def _open_organization(plan: OrganizationPlan, backend: Backend) -> Organization
         client=load_user(plan.directory, plan.domain, plan.msp_id, "User1"),
         peers=peers,
         tls_ca=tls_ca,
+        orderers=tuple(orderer for orderer in orderers if orderer.node.msp_id == plan.msp_id),
     )
 
 
-def _open_orderer(plan: NetworkPlan, node: OrdererNode, backend: Backend) -> Orderer:
-    organization = plan.orderer_organization
+def _open_orderer(organization: OrdererOrganizationPlan, node: OrdererNode, backend: Backend) -> Orderer:
     tls = organization.directory / "users" / f"Admin@{organization.domain}" / "tls"
     return Orderer(
         node=node,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fabric_devnet.ports import LOOPBACK, free_ports
@@ -67,12 +67,14 @@ class OrganizationPlan:
 
 @dataclass(frozen=True, slots=True)
 class OrdererOrganizationPlan:
-    """The organization that runs all orderers."""
+    """An organization that runs orderers; `name` is its config group, `has_peers` whether it is a peer organization."""
 
     msp_id: str
+    name: str
     domain: str
     directory: Path
     orderers: tuple[OrdererNode, ...]
+    has_peers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,12 @@ class NetworkPlan:
 
     spec: NetworkSpec
     organizations: tuple[OrganizationPlan, ...]
-    orderer_organization: OrdererOrganizationPlan
+    orderer_organizations: tuple[OrdererOrganizationPlan, ...]
+
+    @property
+    def orderer_organization(self) -> OrdererOrganizationPlan:
+        """The first organization that runs orderers."""
+        return self.orderer_organizations[0]
 
     @property
     def peers(self) -> tuple[PeerNode, ...]:
@@ -91,7 +98,7 @@ class NetworkPlan:
     @property
     def orderers(self) -> tuple[OrdererNode, ...]:
         """Every orderer."""
-        return self.orderer_organization.orderers
+        return tuple(node for organization in self.orderer_organizations for node in organization.orderers)
 
 
 def build_plan(spec: NetworkSpec) -> NetworkPlan:
@@ -101,7 +108,7 @@ def build_plan(spec: NetworkSpec) -> NetworkPlan:
     organizations = tuple(
         _plan_organization(spec, number, network_prefix, ports) for number in range(1, spec.organizations + 1)
     )
-    return NetworkPlan(spec, organizations, _plan_orderers(spec, ports))
+    return NetworkPlan(spec, organizations, _plan_orderers(spec, organizations, ports))
 
 
 def _plan_organization(spec: NetworkSpec, number: int, network_prefix: str, ports: Iterator[int]) -> OrganizationPlan:
@@ -133,20 +140,37 @@ def _plan_organization(spec: NetworkSpec, number: int, network_prefix: str, port
     return OrganizationPlan(msp_id, name, domain, directory, chaincode_host, tuple(peers))
 
 
-def _plan_orderers(spec: NetworkSpec, ports: Iterator[int]) -> OrdererOrganizationPlan:
-    directory = spec.directory / "organizations" / "ordererOrganizations" / ORDERER_DOMAIN
+def _plan_orderers(
+    spec: NetworkSpec, organizations: tuple[OrganizationPlan, ...], ports: Iterator[int]
+) -> tuple[OrdererOrganizationPlan, ...]:
+    """All orderers of an organization of their own, or dealt out in turn to the owners."""
+    if not spec.orderer_owners:
+        directory = spec.directory / "organizations" / "ordererOrganizations" / ORDERER_DOMAIN
+        alone = OrdererOrganizationPlan(ORDERER_MSP_ID, "orderers", ORDERER_DOMAIN, directory, (), has_peers=False)
+        return (_with_nodes(alone, spec, spec.orderers, ports),)
+    plans = []
+    for turn, msp_id in enumerate(spec.orderer_owners):
+        owner = next(each for each in organizations if each.msp_id == msp_id)
+        plan = OrdererOrganizationPlan(msp_id, owner.name, owner.domain, owner.directory, (), has_peers=True)
+        plans.append(_with_nodes(plan, spec, len(range(turn, spec.orderers, len(spec.orderer_owners))), ports))
+    return tuple(plans)
+
+
+def _with_nodes(
+    plan: OrdererOrganizationPlan, spec: NetworkSpec, count: int, ports: Iterator[int]
+) -> OrdererOrganizationPlan:
     orderers = []
-    for index in range(spec.orderers):
-        name = f"orderer{index}.{ORDERER_DOMAIN}"
+    for index in range(count):
+        name = f"orderer{index}.{plan.domain}"
         node = OrdererNode(
             name=name,
-            msp_id=ORDERER_MSP_ID,
+            msp_id=plan.msp_id,
             address=f"{LOOPBACK}:{next(ports)}",
             admin_address=f"{LOOPBACK}:{next(ports)}",
             operations_address=f"{LOOPBACK}:{next(ports)}",
-            directory=directory / "orderers" / name,
+            directory=plan.directory / "orderers" / name,
             data_directory=spec.directory / "nodes" / name,
             log_file=spec.directory / "logs" / f"{name}.log",
         )
         orderers.append(node)
-    return OrdererOrganizationPlan(ORDERER_MSP_ID, ORDERER_DOMAIN, directory, tuple(orderers))
+    return replace(plan, orderers=tuple(orderers))

@@ -12,7 +12,7 @@ from fabric_devnet.release import FABRIC_3_1_5
 if TYPE_CHECKING:
     from fabric_protos.common import common_pb2
 
-    from fabric_devnet.plan import NetworkPlan, OrdererNode, OrganizationPlan
+    from fabric_devnet.plan import NetworkPlan, OrdererNode, OrdererOrganizationPlan, OrganizationPlan
     from fabric_devnet.spec import ChannelSpec
 
 # A single Raft node elects itself after ten ticks: half a second instead of five after a restart.
@@ -26,7 +26,7 @@ def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.B
     profile = genesis.Profile(
         channel_id=channel.name,
         organizations=tuple(_member(each) for each in plan.organizations if each.msp_id in members),
-        orderers=(_orderers(plan),),
+        orderers=tuple(_orderers(owner) for owner in plan.orderer_organizations),
         consenters=tuple(_consenter(node) for node in plan.orderers),
         batch=genesis.Batch(timeout=plan.spec.batch_timeout, max_message_count=plan.spec.max_message_count),
         raft=_RAFT,
@@ -45,10 +45,9 @@ def _member(organization: OrganizationPlan) -> genesis.ApplicationOrganization:
     )
 
 
-def _orderers(plan: NetworkPlan) -> genesis.OrdererOrganization:
-    organization = plan.orderer_organization
+def _orderers(organization: OrdererOrganizationPlan) -> genesis.OrdererOrganization:
     return genesis.OrdererOrganization(
-        name="orderers",
+        name=organization.name,
         msp=read_config(organization.directory / "msp", organization.msp_id),
         endpoints=tuple(node.address for node in organization.orderers),
     )

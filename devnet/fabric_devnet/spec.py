@@ -41,7 +41,8 @@ class ChannelSpec:
 class NetworkSpec:
     """Size and channels of a network; everything it writes goes below `directory`.
 
-    Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`.
+    Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`, or in turn
+    to the `orderer_owners`, which are some of the organizations.
     `batch_timeout` is a Go duration; `channel_capability` is the newest one the nodes know unless given.
     Raises SpecError when built with values no network can have.
     """
@@ -50,6 +51,7 @@ class NetworkSpec:
     organizations: int = 3
     peers: int = 1
     orderers: int = 1
+    orderer_owners: tuple[str, ...] = ()
     channels: tuple[ChannelSpec, ...] = (ChannelSpec("ops-channel"), ChannelSpec("mychannel"))
     backend: BackendName | Literal["embedded", "fabric"] = BackendName.EMBEDDED
     batch_timeout: str = "200ms"
@@ -65,6 +67,7 @@ class NetworkSpec:
         except ValueError as exc:
             raise SpecError(f"backend must be one of {', '.join(BackendName)}, not {self.backend!r}") from exc
         _refuse_counts(self)
+        _refuse_owners(self)
         if not _DURATION.fullmatch(self.batch_timeout):
             raise SpecError(f"batch_timeout {self.batch_timeout!r} is no duration such as 200ms or 2s")
         names = [channel.name for channel in self.channels]
@@ -93,6 +96,17 @@ def _refuse_counts(spec: NetworkSpec) -> None:
     ):
         if value < 1:
             raise SpecError(f"{field} must be at least 1, not {value}")
+
+
+def _refuse_owners(spec: NetworkSpec) -> None:
+    owners = spec.orderer_owners
+    unknown = [msp_id for msp_id in owners if msp_id not in spec.msp_ids]
+    if unknown:
+        raise SpecError(f"orderer_owners names organizations the network lacks: {', '.join(unknown)}")
+    if len(set(owners)) != len(owners) or len(owners) > spec.orderers:
+        raise SpecError(
+            f"orderer_owners must be different organizations, at most one for each of {spec.orderers} orderers"
+        )
 
 
 def _refuse_channel(channel: ChannelSpec, msp_ids: tuple[str, ...]) -> None:

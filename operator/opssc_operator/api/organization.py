@@ -117,12 +117,20 @@ class Peers(ApiModel):
         return self
 
 
+class OrdererAdmin(ApiModel):
+    """The channel participation endpoint of an own orderer, and who may use it: `tls` is a TLS client certificate."""
+
+    address: Address
+    tls: IdentitySource
+
+
 class OrdererNode(ApiModel):
-    """An orderer that config blocks are fetched from when no own peer keeps them."""
+    """An orderer that config blocks are fetched from when no own peer keeps them; an own one has `admin`."""
 
     address: Address
     tls_ca: TlsAuthority
     server_name: ServerName | None = None
+    admin: OrdererAdmin | None = None
 
 
 class Bootstrap(ApiModel):

@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from opssc_chaincode.model import ChaincodeContent, Charter, Content, Facts, Kind
+from opssc_chaincode.model import ChaincodeContent, ChannelContent, Charter, Content, Facts, Kind, Proposal
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
 
@@ -82,6 +82,11 @@ def rivals_of(content: Content, outlines: Iterable[Outline]) -> tuple[ProposalRe
     if slot is None:
         return ()
     return tuple(outline.ref for outline in outlines if outline.slot == slot or str(outline.ref) == replaced)
+
+
+def target_of(proposal: Proposal) -> str:
+    """The channel a proposal is about; that of a new channel is not the one it is pinned on."""
+    return proposal.content.channel if isinstance(proposal.content, ChannelContent) else proposal.snapshot.channel
 
 
 def ended(tally: Tally) -> bool:

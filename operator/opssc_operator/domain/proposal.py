@@ -15,6 +15,7 @@ from opssc_operator.api.proposal import Origin, Phase
 from opssc_operator.domain.ballot import decide_expired, decide_open, decide_unproposed
 from opssc_operator.domain.objects import decide_objects
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
+from opssc_operator.domain.outline import target_of
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, ProposalDecision, Stage, closed
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, decide_vote
@@ -79,7 +80,7 @@ def _decide_accepted(observed: ProposalObserved, facts: Facts) -> Stage:
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
     is_member = observed.own_msp_id in facts.proposal.snapshot.members
     if not is_member and not observed.newcomer and not observed.verified.fails:
-        message = f"{observed.own_msp_id} is not a member of channel {facts.proposal.snapshot.channel}"
+        message = f"{observed.own_msp_id} is not a member of channel {target_of(facts.proposal)}"
         return Stage(conditions, Phase.ACCEPTED, ready=unknown(Reason.NOT_A_MEMBER, message), waiting=False)
     if not observed.verified.holds:
         stalled = observed.verified.fails

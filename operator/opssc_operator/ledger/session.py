@@ -24,6 +24,7 @@ from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
+from opssc_operator.ledger.new_channels import NewChannels, OrdererAccess
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.runtime import RuntimeLooks
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
@@ -48,6 +49,7 @@ class SessionSettings:
     admin: SigningIdentity = field(compare=False)
     client: SigningIdentity = field(compare=False)
     orderers: tuple[Endpoint, ...] = ()
+    own_orderers: tuple[OrdererAccess, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class OrganizationSession:
         self.peers = OwnPeers(settings.peers, settings.admin, settings.client, wakers.interrupted)
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
         self.config_blocks = ConfigBlocks(self.reader)
+        self.new_channels = NewChannels(self.peers, settings.own_orderers)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)
@@ -150,6 +153,10 @@ class OrganizationSession:
     def wake(self, ref: ProposalRef) -> None:
         """Have a proposal looked at anew."""
         self._wakers.proposal(ref)
+
+    def wake_channel(self, channel: str) -> None:
+        """Have a channel looked at anew, such as one that an own peer has just joined."""
+        self._wakers.channel(channel)
 
     def forget(self) -> None:
         """Look at everything anew, as a resync does."""

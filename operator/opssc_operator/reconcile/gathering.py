@@ -18,7 +18,7 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
-from opssc_operator.domain.outline import ended
+from opssc_operator.domain.outline import ended, target_of
 from opssc_operator.domain.silence import silent_members
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.voting import VoteWish, VotingRules
@@ -138,7 +138,7 @@ class Gatherer:
             verified = await self._verify(worker, ref, facts, session)
             if verified.fails:
                 return verified
-        message = f"{session.msp_id} was not a member of channel {proposal.snapshot.channel} when this was proposed"
+        message = f"{session.msp_id} was not a member of channel {target_of(proposal)} when this was proposed"
         return unknown(Reason.NOT_A_MEMBER, message)
 
     async def _verify(

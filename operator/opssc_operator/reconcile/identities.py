@@ -17,6 +17,7 @@ from opssc_operator.api.organization import FabricOrganization, IdentitySource, 
 from opssc_operator.api.secretrefs import TlsAuthority
 from opssc_operator.errors import TerminalError
 from opssc_operator.kube.client import KubeClient
+from opssc_operator.ledger.new_channels import OrdererAccess
 
 LAYOUTS: Final = (("cert.pem", "key.pem"), ("tls.crt", "tls.key"), ("signcert", "keystore"))
 """Keys of a Secret that hold a certificate and its private key, in the order they are tried."""
@@ -47,12 +48,8 @@ async def load_identities(kube: KubeClient, organization: FabricOrganization) ->
 async def _load(
     kube: KubeClient, namespace: str, msp_id: str, role: str, source: IdentitySource
 ) -> tuple[SigningIdentity, str]:
-    name = source.secret_ref.name
-    where = f"Secret {namespace}/{name} for identities.{role}"
-    data = await kube.get_secret(namespace, name)
-    if data is None:
-        raise TerminalError(Reason.SECRET_NOT_FOUND, f"{where} does not exist; create it")
-    certificate, key = _pick(data, source, where)
+    where = f"Secret {namespace}/{source.secret_ref.name} for identities.{role}"
+    certificate, key = await _read_pair(kube, namespace, source, where)
     try:
         identity = SigningIdentity.from_pem(msp_id, certificate, key)
     except IdentityError as exc:
@@ -61,6 +58,13 @@ async def _load(
         expired = f"{identity.not_after:%Y-%m-%d}"
         raise TerminalError(Reason.CERTIFICATE_EXPIRED, f"{where}: the certificate expired on {expired}; renew it")
     return identity, hashlib.sha256(certificate + b"\x00" + key).hexdigest()
+
+
+async def _read_pair(kube: KubeClient, namespace: str, source: IdentitySource, where: str) -> tuple[bytes, bytes]:
+    data = await kube.get_secret(namespace, source.secret_ref.name)
+    if data is None:
+        raise TerminalError(Reason.SECRET_NOT_FOUND, f"{where} does not exist; create it")
+    return _pick(data, source, where)
 
 
 def _pick(data: Mapping[str, bytes], source: IdentitySource, where: str) -> tuple[bytes, bytes]:
@@ -93,6 +97,21 @@ async def load_tls_roots(kube: KubeClient, namespace: str, authority: TlsAuthori
     if key not in data:
         raise TerminalError(Reason.SECRET_KEY_MISSING, f"Secret {namespace}/{name} for {where} has no key {key}")
     return _checked(data[key], f"key {key} of Secret {namespace}/{name} for {where}")
+
+
+async def load_orderer_accesses(kube: KubeClient, organization: FabricOrganization) -> tuple[OrdererAccess, ...]:
+    """How the own orderers are had to join channels; raises TerminalError."""
+    namespace = organization.metadata.namespace
+    accesses = []
+    for orderer in organization.spec.orderers:
+        if orderer.admin is None:
+            continue
+        where = f"orderer {orderer.address}"
+        roots = await load_tls_roots(kube, namespace, orderer.tls_ca, where)
+        secret = f"Secret {namespace}/{orderer.admin.tls.secret_ref.name} for admin of {where}"
+        certificate, key = await _read_pair(kube, namespace, orderer.admin.tls, secret)
+        accesses.append(OrdererAccess(orderer.address, orderer.admin.address, roots, certificate, key))
+    return tuple(accesses)
 
 
 def _checked(pem: bytes, where: str) -> bytes:

@@ -28,7 +28,7 @@ from opssc_operator.ledger.peers import OwnPeer, PeerAddress
 from opssc_operator.ledger.session import OrganizationSession, SessionSettings
 from opssc_operator.ledger.translate import explain, reason_of
 from opssc_operator.reconcile.governance import Governance, GovernanceLook
-from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_tls_roots
+from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_orderer_accesses, load_tls_roots
 from opssc_operator.reconcile.keys import Key
 from opssc_operator.reconcile.locating import locate_peers
 from opssc_operator.reconcile.runner import Result
@@ -231,6 +231,7 @@ class OrganizationReconciler:
                     for orderer in spec.orderers
                 ]
             ),
+            own_orderers=await load_orderer_accesses(self._kube, organization),
         )
 
     def _resync_due(self, organization: FabricOrganization) -> bool:

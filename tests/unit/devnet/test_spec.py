@@ -27,6 +27,10 @@ if TYPE_CHECKING:
         pytest.param({"backend": "docker"}, "backend must be one of embedded, fabric", id="unknown-backend"),
         pytest.param({"channels": (ChannelSpec("Upper"),)}, "channel name 'Upper' must start with", id="bad-channel"),
         pytest.param({"channels": (ChannelSpec("a"), ChannelSpec("a"))}, "must be unique: a, a", id="channel-twice"),
+        pytest.param({"orderer_owners": ("Org9MSP",)}, "organizations the network lacks: Org9MSP", id="unknown-owner"),
+        pytest.param(
+            {"orderer_owners": ("Org1MSP", "Org2MSP")}, "at most one for each of 1 orderers", id="owner-without-orderer"
+        ),
         pytest.param(
             {"channels": (ChannelSpec("a", ("Org9MSP",)),)}, "members the network lacks: Org9MSP", id="unknown-member"
         ),
@@ -54,6 +58,17 @@ def test_every_node_gets_addresses_and_a_directory_of_its_own(tmp_path: Path) ->
     assert len(peers) == 8
     assert len(set(addresses)) == len(addresses) == 33
     assert len({*(peer.data_directory for peer in peers), *(node.data_directory for node in orderers)}) == 11
+
+
+def test_orderers_are_dealt_out_to_the_organizations_that_own_them(tmp_path: Path) -> None:
+    plan = build_plan(NetworkSpec(directory=tmp_path, orderers=3, orderer_owners=("Org3MSP", "Org1MSP")))
+
+    owners = {owner.msp_id: [node.name for node in owner.orderers] for owner in plan.orderer_organizations}
+    assert owners == {
+        "Org3MSP": ["orderer0.org3.example.com", "orderer1.org3.example.com"],
+        "Org1MSP": ["orderer0.org1.example.com"],
+    }
+    assert [node.msp_id for node in plan.orderers] == ["Org3MSP", "Org3MSP", "Org1MSP"]
 
 
 def test_chaincode_hosts_are_loopback_addresses_apart_by_organization(tmp_path: Path) -> None:

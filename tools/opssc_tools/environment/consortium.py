@@ -172,6 +172,8 @@ async def _start_ground(
         directory=spec.directory / "network",
         organizations=spec.organizations,
         peers=spec.peers,
+        orderers=spec.orderers,
+        orderer_owners=spec.orderer_owners,
         channels=spec.channels,
         backend=spec.backend,
         batch_timeout=spec.batch_timeout,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fabric_admin.identity import SigningIdentity
-    from fabric_devnet.network import Organization
+    from fabric_devnet.network import Orderer, Organization
 
 Manifest = dict[str, Any]
 REGISTRIES: Final = ("ghcr.io/opssc", "opssc.invalid")
@@ -114,9 +114,22 @@ def build_organization(organization: Organization, *, governance_channel: str, r
         }
         for peer in organization.peers
     ]
+    if organization.orderers:
+        spec["orderers"] = [_build_orderer(name, orderer) for orderer in organization.orderers]
     spec["resyncPeriod"] = resync_period
     spec["trust"] = {"imageRegistries": list(REGISTRIES)}
     return manifest
+
+
+def _build_orderer(organization: str, orderer: Orderer) -> Manifest:
+    return {
+        "address": orderer.address,
+        "tlsCA": {"secretRef": {"name": f"{organization}-tls-ca", "key": "ca.crt"}},
+        "admin": {
+            "address": orderer.node.admin_address,
+            "tls": {"secretRef": {"name": f"{organization}-orderer-admin"}},
+        },
+    }
 
 
 def contract_package() -> ServicePackage:
@@ -128,11 +141,17 @@ def contract_package() -> ServicePackage:
 def build_secrets(organization: Organization) -> list[Manifest]:
     """The Secrets the FabricOrganization names."""
     name = organization.name
-    return [
+    secrets = [
         build_identity_secret(f"{name}-admin", organization.admin),
         build_identity_secret(f"{name}-client", organization.client),
         build_secret(f"{name}-tls-ca", {"ca.crt": organization.tls_ca}),
     ]
+    if organization.orderers:
+        # One client certificate is for every orderer of an organization.
+        orderer = organization.orderers[0]
+        pair = {"tls.crt": orderer.admin_certificate.read_bytes(), "tls.key": orderer.admin_key.read_bytes()}
+        secrets.append(build_secret(f"{name}-orderer-admin", pair))
+    return secrets
 
 
 def build_identity_secret(name: str, identity: SigningIdentity) -> Manifest:

@@ -24,7 +24,8 @@ class EnvironmentSpec:
 
     `api_servers` is 0 (one for each organization, as far as `MAX_API_SERVERS` allows), 1 (a namespace of one shared
     server for each organization) or the number of organizations. `resync_period` is a Go duration. Raises
-    EnvironmentSpecError for anything else.
+    EnvironmentSpecError for anything else. `orderers` belong to an organization without an operator unless some of the
+    organizations are named as `orderer_owners`.
     """
 
     directory: Path
@@ -35,6 +36,8 @@ class EnvironmentSpec:
     kubeconfig: Path | None = None
     channels: tuple[ChannelSpec, ...] = (ChannelSpec(GOVERNANCE_CHANNEL), ChannelSpec(APPLICATION_CHANNEL))
     peers: int = 1
+    orderers: int = 1
+    orderer_owners: tuple[str, ...] = ()
     batch_timeout: str = "200ms"
     resync_period: str = "1m"
     log_level: str = "INFO"

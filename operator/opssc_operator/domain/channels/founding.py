@@ -94,6 +94,19 @@ def _plain(recipe: Recipe) -> Recipe:
     return Recipe(members=recipe.members, orderers=recipe.orderers, consensus=recipe.consensus)
 
 
+def describe_creation(recipe: Recipe) -> tuple[str, ...]:
+    """What a new channel has, in lines for people."""
+    members = [f"+ /Channel/Application/{each.msp_id}" for each in recipe.members]
+    orderers = [f"+ /Channel/Orderer/{each.msp_id}" for each in recipe.orderers]
+    consenters = [
+        f"+ consenter {consenter.host}:{consenter.port} of {each.msp_id}"
+        for each in recipe.orderers
+        for consenter in each.consenters
+    ]
+    policies = [f"+ policy {path}: {rule}" for path, rule in sorted(recipe.policies.items())]
+    return (*members, *orderers, *consenters, *policies)
+
+
 def same_block(one: bytes, other: bytes) -> bool:
     """Whether two blocks are the same, decoded; equal headers make them one block on every node."""
     first, second = common_pb2.Block(), common_pb2.Block()

@@ -34,7 +34,7 @@ from opssc_operator.domain.channels.content import (
     update_content,
 )
 from opssc_operator.domain.channels.delta import Delta, compute_delta, judge_update
-from opssc_operator.domain.channels.founding import build_genesis
+from opssc_operator.domain.channels.founding import build_genesis, describe_creation
 from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.kinds.channel_work import ChannelChange
 from opssc_operator.domain.planning import Plan, Preview, resolve_deadline
@@ -93,9 +93,13 @@ def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
     members = recipe.organizations
     if observed.own_msp_id not in members:
         return no(Reason.NOT_A_MEMBER, f"{observed.own_msp_id} is not among the organizations of spec.create")
+    strangers = sorted(set(members) - set(observed.config.all_members))
+    if strangers:
+        message = f"create: {', '.join(strangers)} cannot agree, not being in channel {observed.view.channel}"
+        return no(Reason.INVALID_SPEC, f"{message}; add them there first, or leave them out")
     block = build_genesis(observed.spec.channel, recipe)
     if observed.spec.dry_run:
-        change = ChannelChange(observed.spec.channel, (f"+ /Channel with {', '.join(members)}",), ())
+        change = ChannelChange(observed.spec.channel, describe_creation(recipe), ())
         return Preview(change, f"would be created; {', '.join(members)} have to agree; nothing is on the ledger")
     content = create_content(observed.spec, recipe, block)
     return _document(_frame(observed), content, members, Rule(n=len(members), of=members))

@@ -18,6 +18,7 @@ from opssc_operator.api.channel_proposal import (
 )
 from opssc_operator.api.fields import status_text
 from opssc_operator.domain.kinds.channel_work import ChannelChange, UpdateWork
+from opssc_operator.domain.kinds.creation_work import CreationWork
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Preview
 
@@ -29,8 +30,9 @@ def channel_status(observed: ProposalObserved) -> Mapping[str, Any]:
     """The fields by attribute name; without facts only what a dry run shows."""
     fields: dict[str, Any] = {}
     work = observed.work if isinstance(observed.work, UpdateWork) else None
+    creation = observed.work if isinstance(observed.work, CreationWork) else None
     seen = observed.plan.review if isinstance(observed.plan, Preview) else observed.review
-    change = work.change if work is not None else seen
+    change = next((each.change for each in (work, creation) if each is not None), seen)
     if isinstance(change, ChannelChange):
         fields |= _change(change)
     facts, tally = observed.facts, observed.tally

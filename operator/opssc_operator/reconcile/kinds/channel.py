@@ -34,6 +34,7 @@ from opssc_operator.domain.kinds.channel_work import (
     SubmitUpdate,
     UpdateWork,
 )
+from opssc_operator.domain.kinds.creation_work import JoinOrderer, JoinPeer
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.report import own_report
@@ -45,6 +46,7 @@ from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
 from opssc_operator.reconcile.definitions import read_definitions
+from opssc_operator.reconcile.kinds.creation import join, observe_creation, review_creation, verify_creation
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +79,14 @@ class ChannelWorker:
         if not isinstance(manifest, ChannelProposal):
             raise Bug(f"{manifest.metadata.name} is no ChannelProposal")
         spec = manifest.spec
-        if spec.create is not None:
-            return no(Reason.UNSUPPORTED_BY_THIS_VERSION, "new channels are not created by this version")
         try:
             definitions = await read_definitions(self.kube, manifest.metadata.namespace, references(spec))
         except TerminalError as exc:
             return no(Reason(exc.reason), exc.message)
-        block = await session.config_blocks.in_force(spec.channel)
+        governance = session.settings.governance_channel
+        if spec.create is not None and (spec.channel == governance or session.peers.know(spec.channel)):
+            return no(Reason.INVALID_SPEC, f"channel {spec.channel} exists; choose another name, or action Update")
+        block = await session.config_blocks.in_force(spec.channel if spec.create is None else governance)
         return plan_channel(
             ChannelPlanning(
                 own_msp_id=session.msp_id,
@@ -92,7 +95,7 @@ class ChannelWorker:
                 view=block.view,
                 config=block.config,
                 definitions=definitions,
-                governance=spec.channel == session.settings.governance_channel,
+                governance=spec.channel == governance,
                 charter=(await session.charters.succession()).current,
                 now=observed.now,
             )
@@ -104,7 +107,7 @@ class ChannelWorker:
         if not isinstance(pinned, ChannelView):
             return verify_proposal(self.kind, proposal, grounds)
         if content.create is not None:
-            return no(Reason.UNSUPPORTED_BY_THIS_VERSION, "new channels are not created by this version")
+            return await verify_creation(proposal, content, content.create, grounds, session)
         block = await session.config_blocks.at(proposal.snapshot.channel, proposal.snapshot.config_block)
         if block is None:
             return unknown(Reason.AWAITING_VERIFICATION, "the pinned config block cannot be read now")
@@ -120,7 +123,10 @@ class ChannelWorker:
         proposal = facts.proposal
         if not observed.verified.holds:
             return observed
-        current = await session.reader.current(_content(proposal).channel, max_age_seconds=STALENESS_SECONDS)
+        content = _content(proposal)
+        if content.create is not None:
+            return replace(observed, review=review_creation(content, content.create))
+        current = await session.reader.current(content.channel, max_age_seconds=STALENESS_SECONDS)
         judged = await self._judge(facts, current, session)
         if not judged.misfit:
             return replace(observed, review=judged.change)
@@ -135,6 +141,8 @@ class ChannelWorker:
         del votes
         proposal = facts.proposal
         content, key = _content(proposal), (session.settings.namespace, observed.ref)
+        if content.create is not None:
+            return await observe_creation(observed, facts, content, content.create, session)
         told = own_report(facts, session.msp_id, Step.APPLIED)
         if told is not None and told.outcome is Outcome.DONE and told.evidence is not None:
             # The own peer showed it when it was reported, and a block never goes; a removed member cannot ask again.
@@ -218,7 +226,7 @@ class ChannelWorker:
         return Attempts(asyncio.get_running_loop().time() - at, refusals, refused)
 
     async def perform(self, action: WorkAction, observed: ProposalObserved, session: OrganizationSession) -> None:
-        """Sign, or submit."""
+        """Sign, submit, or join."""
         facts = observed.facts
         if facts is None:
             raise Bug(f"{observed.ref}: nothing was observed to act on")
@@ -228,6 +236,8 @@ class ChannelWorker:
                 await _sign(observed.ref, content, session)
             case SubmitUpdate():
                 await self._submit(observed, facts, content, session)
+            case JoinOrderer() | JoinPeer():
+                await join(action, content, session)
             case _:
                 raise Bug(f"{observed.ref}: {action} is no step of a channel proposal")
 
