@@ -74,6 +74,30 @@ async def test_the_others_finish_without_an_operator_that_catches_up_alone(scena
     await oracle.assert_usable(scenario)
 
 
+async def test_what_stays_is_found_by_an_operator_that_was_away_when_it_came(scenario: Scenario) -> None:
+    # Given: the third organization's operator is away while a package comes, and then stays through an upgrade
+    scenario.serve()
+    first, second, absent = scenario.members
+    await absent.operator.stop()
+    kept = scenario.following(2)
+    fields = {"package": {"type": "unchanged"}, "chaincode": {"name": kept.chaincode, "version": "1.1"}}
+    for proposal, spec in ((scenario, {}), (kept, fields)):
+        await proposal.propose(first, second, **spec)
+        await proposal.vote(second)
+        await proposal.until_true(ConditionType.READY, first, second)
+
+    # When
+    absent.operator.start()
+    await kept.until_true(ConditionType.READY, absent)
+
+    # Then
+    approved = await absent.reader.lifecycle.query_approved(kept.channel, kept.chaincode, 2)
+    assert approved is not None
+    assert approved.package_id == scenario.package.package_id
+    assert scenario.package.package_id in await absent.reader.installed()
+    await oracle.assert_usable(kept)
+
+
 @pytest.mark.parametrize(
     "moment",
     [

@@ -81,10 +81,10 @@ async def until_channel_shows(newcomer: Member, name: str, **expected: Any) -> N
     await newcomer.until(Kind.FABRIC_CHANNEL, CHANNEL, holds, f"{name} {expected}", seconds=WITHIN_SECONDS)
 
 
-async def assert_installed_and_approved(newcomer: Member, scenario: Scenario) -> None:
+async def assert_installed_and_approved(newcomer: Member, scenario: Scenario, sequence: int = 1) -> None:
     reader = newcomer.reader
     assert scenario.package.package_id in await reader.installed()
-    approved = await reader.lifecycle.query_approved(CHANNEL, scenario.chaincode, 1)
+    approved = await reader.lifecycle.query_approved(CHANNEL, scenario.chaincode, sequence)
     assert approved is not None
     assert approved.package_id == scenario.package.package_id
     committed = await reader.lifecycle.query_committed(CHANNEL, scenario.chaincode)
@@ -94,16 +94,21 @@ async def assert_installed_and_approved(newcomer: Member, scenario: Scenario) ->
 
 async def assert_untouched(newcomer: Member, scenario: Scenario) -> None:
     assert scenario.package.package_id not in await newcomer.reader.installed()
-    assert await newcomer.reader.lifecycle.query_approved(CHANNEL, scenario.chaincode, 1) is None
+    for sequence in (1, 2):
+        assert await newcomer.reader.lifecycle.query_approved(CHANNEL, scenario.chaincode, sequence) is None
 
 
 async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_rest_with_the_others(
     young: Consortium,
 ) -> None:
-    # Given: three deployed chaincodes, of which one never was a proposal
+    # Given: three deployed chaincodes, of which one kept its package since, and one never was a proposal
     trusted, doubtful, foreign = (Scenario.fresh(young, number, CHANNEL) for number in (1, 2, 3))
     await trusted.deploy()
     await doubtful.deploy()
+    kept = doubtful.following(2)
+    await kept.propose(package={"type": "unchanged"}, chaincode={"name": kept.chaincode, "version": "1.1"})
+    await kept.agree()
+    await kept.until_true(ConditionType.READY)
     await deploy_without_opssc(foreign)
 
     # When: a third organization joins both channels, and trusts one of the images
@@ -115,7 +120,7 @@ async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_
     # Then: it carries that one out for itself, and says why not the other
     await until_ready(newcomer, trusted)
     await assert_installed_and_approved(newcomer, trusted)
-    told = await until_hesitant(newcomer, doubtful, "UntrustedSource")
+    told = await until_hesitant(newcomer, kept, "UntrustedSource")
     assert f"ghcr.io/opssc/{doubtful.package.name} is not in trust.imageRegistries" in told["message"]
     await trusted.creator.reader.submit(CHANNEL, trusted.chaincode, "Set", "colour", "blue")
     await until_read(newcomer, trusted, "colour", b"blue")
@@ -130,17 +135,17 @@ async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_
 
     # and it says nothing on the ledger about proposals it had no part in
     facts = await newcomer.reader.transactions("ops-channel")
-    for scenario in (trusted, doubtful):
+    for scenario in (trusted, doubtful, kept):
         assert not [fact for fact in facts_of(facts, "Org1MSP", scenario.ref.id) if newcomer.msp_id in fact]
 
     # When: it consents to the other one for itself
-    consent = manifests.build_vote("Org1MSP", doubtful.ref.id)
+    consent = manifests.build_vote("Org1MSP", kept.ref.id)
     consent["spec"]["local"] = {"package": {"type": "Proposed"}}
     await newcomer.apply(consent)
 
     # Then
-    await until_ready(newcomer, doubtful)
-    await assert_installed_and_approved(newcomer, doubtful)
+    await until_ready(newcomer, kept)
+    await assert_installed_and_approved(newcomer, kept, 2)
 
     # When: the foreign one is proposed at its next sequence, and the newcomer's vote decides
     await foreign.creator.apply(foreign.manifest(chaincode={"name": foreign.chaincode, "version": "2.0"}))

@@ -47,7 +47,10 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be brought about; ``package_id`` None approves without a package."""
+    """What is to be brought about; ``package_id`` None approves without a package.
+
+    ``not_known`` says why it is not known which package that is, so that nothing is approved.
+    """
 
     channel: str
     definition: Definition
@@ -56,6 +59,7 @@ class Target:
     commit_allowed: bool = True
     already_committed: bool = False
     """True when this commit is proved by the own peer, now or before, so that a later sequence supersedes it."""
+    not_known: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ def decide_deployment(target: Target, observed: DeploymentObserved) -> Deploymen
     superseded = past is not None and past.committed.reason == Reason.SUPERSEDED
     if superseded and past is not None:
         return past
-    installation = decide_installation(target.channel, target.package_id, observed.peers)
+    installation = decide_installation(target.channel, target.package_id, observed.peers, target.not_known)
     approved, approves = _judge_approved(target, observed)
     if past is not None:
         return DeploymentDecision(
@@ -261,7 +265,7 @@ def _judge_approved(target: Target, observed: DeploymentObserved) -> tuple[Verdi
         return _judge_unreadable(target, observed), ()
     # One peer that has the package is enough to endorse with; the others get it in their own time.
     usable = target.package_id is None or any(peer.on_channel and peer.installed for peer in observed.peers)
-    if not usable:
+    if not usable or target.not_known is not None:
         return no(Reason.AWAITING_INSTALL, "the package is installed first"), ()
     if approval is not None:
         return no(Reason.DEFINITION_MISMATCH, "the earlier approval differs and is being replaced"), (Approve(),)

@@ -58,8 +58,15 @@ def install_pause_seconds(attempts: int) -> float:
     return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(max(attempts, 1) - 1, _MOST_DOUBLINGS)))
 
 
-def decide_installation(channel: str, package_id: str | None, peers: tuple[PeerState, ...]) -> Installation:
-    """Judge the package on all own peers of a channel, and choose those to install it on."""
+def decide_installation(
+    channel: str, package_id: str | None, peers: tuple[PeerState, ...], not_known: Verdict | None = None
+) -> Installation:
+    """Judge the package on all own peers of a channel, and choose those to install it on.
+
+    ``not_known`` says why it is not known which package that is.
+    """
+    if not_known is not None:
+        return Installation(not_known, requeue_seconds=LONGEST_PAUSE_SECONDS)
     if package_id is None:
         return Installation(yes(Reason.SKIPPED_BY_VOTE, "this organization approves without a package"))
     joined = tuple(peer for peer in peers if peer.on_channel)

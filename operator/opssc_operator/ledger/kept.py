@@ -6,6 +6,7 @@ from typing import Final
 
 from fabric_admin.errors import ChaincodeError, FabricError
 from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.deployment import Approval
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import explain, translated
@@ -13,8 +14,8 @@ from opssc_operator.ledger.translate import explain, translated
 QUERY_SECONDS: Final = 10.0
 
 
-async def fetch_approved_package(peers: OwnPeers, channel: str, name: str, sequence: int) -> str | None:
-    """The package ID the own organization approved at ``sequence``; None for no package, or no approval.
+async def fetch_approval(peers: OwnPeers, channel: str, name: str, sequence: int) -> Approval | None:
+    """What the own organization approved at ``sequence``, which may be no package; None when it approved nothing there.
 
     Raises TransientError or TerminalError.
     """
@@ -23,7 +24,7 @@ async def fetch_approved_package(peers: OwnPeers, channel: str, name: str, seque
             channel,
             lambda peer: peer.lifecycle.query_approved(channel, name, sequence, timeout_seconds=QUERY_SECONDS),
         )
-    return None if found is None else found.package_id
+    return None if found is None else Approval(found.definition, found.package_id)
 
 
 async def fetch_installed_package(peers: OwnPeers, package_id: str) -> bytes:

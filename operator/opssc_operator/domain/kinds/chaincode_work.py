@@ -16,9 +16,11 @@ from opssc_operator.domain.deployment import (
     DeploymentObserved,
     Target,
     decide_deployment,
+    has_passed,
     is_committed,
 )
 from opssc_operator.domain.initialization import InitObserved, decide_initialization, needs_look
+from opssc_operator.domain.keeping import Origin, judge_origin
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
@@ -41,7 +43,8 @@ class ChaincodeWork:
     """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later.
 
     ``rival_is_same`` says that both bring about the same definition, maybe from different packages. ``choice`` is the
-    organization's own word on the package; None is the proposed one.
+    organization's own word on the package; None is the proposed one. ``origin`` is what brought a package that
+    stays and that this organization never approved.
     ``server`` is None when the peers' own builder runs the package.
     """
 
@@ -51,6 +54,7 @@ class ChaincodeWork:
     rival_is_same: bool = False
     commit: OwnCommit | None = None
     choice: LocalChoice | None = None
+    origin: Origin | None = None
     initialization: InitObserved | None = None
     server: ServerLook | None = None
     reaches: tuple[PeerReach, ...] = ()
@@ -89,10 +93,20 @@ class ChaincodeWork:
         """Why this organization leaves its own nodes alone although the proposal was accepted."""
         voting, content = voting_observed(observed), None if observed.facts is None else observed.facts.proposal.content
         if observed.newcomer and isinstance(content, ChaincodeContent):
-            hesitation = hesitate(voting, content.package, mode=observed.catch_up, execution=observed.execution)
+            package = content.package if self.origin is None else self.origin.content.package
+            hesitation = hesitate(voting, package, mode=observed.catch_up, execution=observed.execution)
             return self.choice_problem or hesitation
         committed = is_committed(self.target, self.deployment)
-        return self.choice_problem or stands_aside(voting, execution=observed.execution, is_committed=committed)
+        aside = self.choice_problem or stands_aside(voting, execution=observed.execution, is_committed=committed)
+        return aside or self._distrust(observed)
+
+    def _distrust(self, observed: ProposalObserved) -> Verdict | None:
+        """Why a package that others brought is not taken; what is approved, or history, is asked about no more."""
+        approval = self.deployment.approval
+        done = approval is not None and approval.package_id == self.target.package_id
+        if done or self.origin is None or has_passed(self.target, self.deployment):
+            return None
+        return judge_origin(voting_observed(observed), self.origin, execution=observed.execution)
 
     def _superseded(
         self, deployment: DeploymentDecision, conditions: Conditions, reports: tuple[ReportWish, ...]

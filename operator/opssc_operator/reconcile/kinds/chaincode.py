@@ -32,9 +32,9 @@ from opssc_operator.errors import Bug
 from opssc_operator.ledger.runtime import Runtime
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.kinds.chaincode_package import (
-    fetch_package_id,
     fetch_planned,
     fetch_to_install,
+    find_package,
     verify_package,
 )
 from opssc_operator.reconcile.kinds.chaincode_rivals import find_winner, is_same_definition, was_committed
@@ -100,10 +100,12 @@ class ChaincodeWorker:
         if view.rule is None:
             return replace(observed, verified=unknown(Reason.UNSUPPORTED_BY_THIS_VERSION, view.rule_problem))
         choice = choose(observed.wishes, content)
+        kept = await find_package(choice.content, session)
         target = Target(
             channel=content.channel,
             definition=build_definition(content),
-            package_id=await fetch_package_id(choice.content, session),
+            package_id=kept.package_id,
+            not_known=kept.missing,
             rank_seed=rank_seed(observed.ref),
             already_committed=own_report(facts, session.msp_id, Step.COMMITTED) is not None,
         )
@@ -119,6 +121,7 @@ class ChaincodeWorker:
             rival_is_same=await is_same_definition(winner, content, session),
             commit=self._commits.get((session.settings.namespace, observed.ref)),
             choice=choice,
+            origin=kept.origin,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )
         work = replace(work, reaches=_look_at_runtime(work, observed, session))
@@ -140,9 +143,8 @@ class ChaincodeWorker:
             logger.info("initialized", extra={"proposal": str(observed.ref), "namespace": namespace})
             return
         package = None
-        if isinstance(action, Install) and work.choice is not None and work.choice.content is not None:
-            target, content = work.target, work.choice.content
-            package = await fetch_to_install(content, target.package_id, observed.ref, session, self.packages)
+        if isinstance(action, Install):
+            package = await fetch_to_install(work, observed.ref, session, self.packages)
         done = await session.deployments.perform(action, work.target, package)
         if isinstance(action, Commit) and done.transaction_id:
             self._commits[namespace, observed.ref] = OwnCommit(done.transaction_id, done.block_number)

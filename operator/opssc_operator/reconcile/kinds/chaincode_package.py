@@ -11,11 +11,14 @@ from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.content import BuiltPackage, ContentError, build_package, invalid, is_fetched, stated_package
+from opssc_operator.domain.keeping import Kept
+from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import judge_fetched
 from opssc_operator.errors import TransientError
-from opssc_operator.ledger.kept import fetch_approved_package, fetch_installed_package
+from opssc_operator.ledger.kept import fetch_approval, fetch_installed_package
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.kinds.chaincode_kept import find_kept
 from opssc_operator.reconcile.packages import Packages
 
 
@@ -53,34 +56,36 @@ async def _is_settled(content: ChaincodeContent, session: OrganizationSession) -
     """Whether the own organization approved this very package, or a later sequence makes it history."""
     channel, name, sequence = content.channel, content.name, content.sequence
     approved, committed = await asyncio.gather(
-        fetch_approved_package(session.peers, channel, name, sequence),
+        fetch_approval(session.peers, channel, name, sequence),
         session.deployments.fetch_committed(channel, name),
     )
-    return approved == content.package_id or (committed is not None and committed.definition.sequence > sequence)
+    same = approved is not None and approved.package_id == content.package_id
+    return same or (committed is not None and committed.definition.sequence > sequence)
 
 
-async def fetch_package_id(content: ChaincodeContent | None, session: OrganizationSession) -> str | None:
-    """The package to approve: as the content says it, or the one approved before when it stays; None for none."""
+async def find_package(content: ChaincodeContent | None, session: OrganizationSession) -> Kept:
+    """The package to approve: as the content says it, or the one that stays; raises TransientError."""
     if content is None:
-        return None
+        return Kept(None)
     if isinstance(content.package.source, UnchangedPackage):
-        return await fetch_approved_package(session.peers, content.channel, content.name, content.sequence - 1)
-    return content.package_id or build_package(content.package).package_id
+        return await find_kept(content, session)
+    return Kept(content.package_id or build_package(content.package).package_id)
 
 
 async def fetch_to_install(
-    content: ChaincodeContent,
-    package_id: str | None,
-    ref: ProposalRef,
-    session: OrganizationSession,
-    packages: Packages,
+    work: ChaincodeWork, ref: ProposalRef, session: OrganizationSession, packages: Packages
 ) -> bytes | None:
     """The bytes to install for an accepted proposal; raises TransientError."""
-    if package_id is None:
+    package_id, content = work.target.package_id, None if work.choice is None else work.choice.content
+    if package_id is None or content is None:
         return None
     if isinstance(content.package.source, UnchangedPackage):
-        return await fetch_installed_package(session.peers, package_id)
+        if work.origin is None or any(peer.installed for peer in work.deployment.peers):
+            return await fetch_installed_package(session.peers, package_id)
+        content = work.origin.content
     obtained = await packages.obtain(session.settings.namespace, content.package, ref)
+    if isinstance(obtained, BuiltPackage) and work.origin is not None:
+        obtained = judge_fetched(content, obtained) or obtained
     if isinstance(obtained, Verdict):
         raise TransientError(obtained.message, reason=obtained.reason)
     return obtained.data
