@@ -1,7 +1,8 @@
 """Config blocks that no own peer keeps, because it joined by a snapshot: fetched from the listed orderers, and proved.
 
-Nothing is believed because an orderer sent it: a block counts when its hashes are right and when signatures satisfy the
-BlockValidation policy of the configuration that the own peer shows.
+Nothing is believed because an orderer sent it: a block counts when its hashes are right, when its transactions are of
+the channel that was asked for, and when signatures satisfy the BlockValidation policy of the configuration that the own
+peer shows. Signatures alone do not say of which channel a block is, and the same orderers may serve several.
 """
 
 from __future__ import annotations
@@ -39,10 +40,12 @@ class ConfigHistory:
         The genesis block is signed by nobody: it is proved by the block that follows it.
         """
         found = await self._fetch(current.channel_id, number)
+        _check_channel(found, current.channel_id)
         if number > 0:
             blocks.verify_signed(found, current)
             return found
         follower = await self._fetch(current.channel_id, 1)
+        _check_channel(follower, current.channel_id)
         blocks.verify_signed(follower, current)
         if blocks.data_hash(found.data) != found.header.data_hash:
             raise BlockError("the genesis block's data is not what its header says")
@@ -73,6 +76,13 @@ class ConfigHistory:
                 return found
             failure = BlockError(f"{endpoint.address} sent block {found.header.number} for block {number}")
         raise failure
+
+
+def _check_channel(block: common_pb2.Block, channel: str) -> None:
+    """Check that a block holds transactions, all of one channel; raises BlockError."""
+    channels = {transaction.channel_id for transaction in blocks.transactions(block)}
+    if channels != {channel}:
+        raise BlockError(f"the orderer's block {block.header.number} is not of channel {channel}")
 
 
 def _configuration(block: common_pb2.Block) -> configtx_pb2.Config:
