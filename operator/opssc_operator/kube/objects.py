@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from opssc_operator.errors import TerminalError, TransientError
-from opssc_operator.kube.refusal import Request
+from opssc_operator.kube.refusal import CONFLICT, Request
 from opssc_operator.kube.resources import FIELD_MANAGER, Resource
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ WATCH_SECONDS: Final = 300
 """How long the API server keeps one watch open."""
 PAGE: Final = 250
 """Objects in one answer of a listing that may be long."""
+_CREATE: Final = {"fieldManager": FIELD_MANAGER}
 _APPLY: Final = {"fieldManager": FIELD_MANAGER, "force": "true"}
 _APPLY_TYPE: Final = "application/apply-patch+yaml"
 
@@ -62,6 +63,23 @@ class ObjectClient:
         """The object of this name, None when there is none; raises TransientError."""
         return await self._transport.send(Request("get", resource, namespace, name))
 
+    async def create(self, resource: Resource, manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Create the object; None when its name is taken.
+
+        Raises:
+            TransientError: the API server refuses or does not answer.
+            TerminalError: the API server finds the manifest wrong, or there is no such namespace.
+        """
+        metadata = manifest["metadata"]
+        request = Request("create", resource, metadata["namespace"])
+        try:
+            answer = await self._transport.send(request, body=manifest, query=_CREATE)
+        except TransientError as exc:
+            if exc.reason == CONFLICT:
+                return None
+            raise
+        return _found(answer, manifest)
+
     async def apply(self, resource: Resource, manifest: Mapping[str, Any], uid: str | None) -> Mapping[str, Any]:
         """Create the object (``uid`` None), or make exactly that one what the manifest says, by server-side apply.
 
@@ -75,9 +93,7 @@ class ObjectClient:
         request = Request("patch", resource, metadata["namespace"], metadata["name"])
         body = {**manifest, "metadata": metadata}
         answer = await self._transport.send(request, body=body, query=_APPLY, content_type=_APPLY_TYPE)
-        if answer is None:
-            raise TerminalError("NamespaceNotFound", f"there is no namespace {metadata['namespace']}; create it")
-        return answer
+        return _found(answer, manifest)
 
     async def delete(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
         """Delete exactly this object; an absent one is fine. Raises TransientError when another took its place."""
@@ -126,6 +142,15 @@ class ObjectClient:
                 if kind == "ERROR":
                     raise TransientError(f"{request} ended: {body.get('message')}", reason="WatchExpired")
                 yield Seen(body, is_deleted=kind == "DELETED", is_bookmark=kind == "BOOKMARK")
+
+
+def _found(answer: Mapping[str, Any] | None, manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was written; writing never finds the name missing, so that it is the namespace."""
+    if answer is None:
+        raise TerminalError(
+            "NamespaceNotFound", f"there is no namespace {manifest['metadata']['namespace']}; create it"
+        )
+    return answer
 
 
 def _read(line: bytes, request: Request) -> Mapping[str, Any]:

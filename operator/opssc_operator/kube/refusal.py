@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from opssc_operator.kube.resources import Resource
 
+CONFLICT: Final = "Conflict"
+"""Reason of the error for an object that is not as the request supposes, or is there already."""
 _LONGEST_MESSAGE = 512
 
 
@@ -58,7 +60,7 @@ def refusal(request: Request, code: int, headers: Mapping[str, Any], body: bytes
         )
     if code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.REQUEST_ENTITY_TOO_LARGE}:
         return TerminalError("KubernetesRejected", f"the API server rejected {request}: {said}")
-    reason = "Conflict" if code == HTTPStatus.CONFLICT else "KubernetesUnavailable"
+    reason = CONFLICT if code == HTTPStatus.CONFLICT else "KubernetesUnavailable"
     return TransientError(f"{request} failed: {said}", _retry_after(headers), reason=reason)
 
 

@@ -22,6 +22,8 @@ PRIVATE_KEY: Final = "tls.key"
 AUTHORITY_KEY: Final = "ca.crt"
 
 AUTHORITY_LIFETIME: Final = timedelta(days=3650)
+AUTHORITY_RENEWAL: Final = timedelta(days=365)
+"""How long before its end a CA is replaced: what people have for telling their peers of the next certificate."""
 LIFETIME: Final = timedelta(days=90)
 RENEWAL: Final = timedelta(days=30)
 """How long before its end a certificate is replaced."""
@@ -41,7 +43,21 @@ class Authority:
     def create(cls, organization: str, now: datetime) -> Self:
         """A new CA, valid for ten years."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = _name(f"chaincode servers of {organization}")
+        return cls._sign(_name(f"chaincode servers of {organization}"), key, now)
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether it is time for the next one."""
+        return self.certificate.not_valid_after_utc - AUTHORITY_RENEWAL <= now
+
+    def renew(self, now: datetime) -> Self:
+        """The same CA for another ten years.
+
+        With the same name and key, so that peers which were told of the certificate before go on trusting its servers.
+        """
+        return self._sign(self.certificate.subject, self.key, now)
+
+    @classmethod
+    def _sign(cls, name: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime) -> Self:
         builder = (
             _builder(name, name, key.public_key(), now, AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

@@ -5,7 +5,9 @@ Secrets are read by name and never listed or watched, so that the operator needs
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,8 +24,9 @@ from opssc_operator.domain.serverset import (
     service_dns_names,
     tls_secret_name,
 )
-from opssc_operator.errors import TerminalError
+from opssc_operator.errors import TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
+from opssc_operator.kube.refusal import CONFLICT
 from opssc_operator.kube.resources import SECRETS
 from opssc_operator.reconcile.servercertificates import Authority, fingerprint, renewal_of
 
@@ -45,6 +48,7 @@ class ServerSecrets:
 
     def __init__(self, kube: KubeClient) -> None:
         self._kube = kube
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def ensure(self, plan: ServerPlan, now: datetime) -> HeldCertificate:
         """A certificate of the organization's CA for every name of the server, made or renewed where needed.
@@ -53,7 +57,8 @@ class ServerSecrets:
             TransientError: the API server refuses or does not answer.
             TerminalError: a Secret of somebody else has the name of one of ours.
         """
-        authority = await self._ensure_authority(plan.owner, now)
+        async with self._turns[plan.owner.namespace]:
+            authority = await self._ensure_authority(plan.owner, now)
         name, names = tls_secret_name(plan.served.package_id), service_dns_names(plan.served, plan.namespace)
         known, data = await self._read(plan.owner.namespace, plan.namespace, name)
         renewal = renewal_of(authority, data, names)
@@ -75,13 +80,13 @@ class ServerSecrets:
         name = authority_secret_name(owner.name)
         known, data = await self._read(owner.namespace, owner.namespace, name)
         found = Authority.read(data)
-        if found is not None and found.certificate.not_valid_after_utc > now:
-            return found
         if known is not None and data and found is None:
             raise TerminalError(
                 "CertificateUnreadable", f"Secret {name} holds no usable CA; delete it to get a new one"
             )
-        made = Authority.create(owner.name, now)
+        if found is not None and not found.is_old(now):
+            return found
+        made = Authority.create(owner.name, now) if found is None else found.renew(now)
         kind = str(Kind.FABRIC_ORGANIZATION)
         metadata = {
             "name": name,
@@ -89,7 +94,11 @@ class ServerSecrets:
             "labels": owner_labels(owner.namespace),
             "ownerReferences": [{"apiVersion": API_VERSION, "kind": kind, "name": owner.name, "uid": owner.uid}],
         }
-        await self._write(metadata, made.to_data(), known)
+        if known is not None:
+            await self._write(metadata, made.to_data(), known)
+        elif await self._kube.objects.create(SECRETS, build_secret(metadata, made.to_data())) is None:
+            # Two CAs would leave servers that no peer trusts: the first one counts.
+            raise TransientError(f"Secret {owner.namespace}/{name} was made meanwhile", 0.0, reason=CONFLICT)
         return made
 
     async def _read(
@@ -106,15 +115,20 @@ class ServerSecrets:
     async def _write(
         self, metadata: Mapping[str, Any], data: Mapping[str, bytes], known: Mapping[str, Any] | None
     ) -> None:
-        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
-        manifest = {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "type": "kubernetes.io/tls",
-            "metadata": metadata,
-            "data": encoded,
-        }
+        manifest = build_secret(metadata, data)
         await self._kube.objects.apply(SECRETS, manifest, None if known is None else str(known["metadata"]["uid"]))
+
+
+def build_secret(metadata: Mapping[str, Any], data: Mapping[str, bytes]) -> Mapping[str, Any]:
+    """A Secret with a certificate and its key."""
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": metadata,
+        "data": encoded,
+    }
 
 
 def authority_secret_name(organization: str) -> str:
