@@ -74,15 +74,40 @@ async def test_a_secret_that_may_not_be_read_is_a_condition_and_tried_again(mani
 
 
 AUTHORITY = CertificateAuthority.create("ca.org1", "org1")
+CA_PEM = AUTHORITY.certificate_pem.decode()
 
 
 class OpenCluster(Cluster):
-    """An API server that gives the admin's Secret."""
+    """An API server that gives the admin's Secret, with a new certificate each time."""
 
     async def get_secret(self, namespace: str, name: str) -> Any:
         del namespace, name
         pair = AUTHORITY.issue_identity("Admin@org1", "org1", Role.ADMIN)
         return {"cert.pem": pair.certificate_pem, "key.pem": pair.key_pem}
+
+
+async def test_the_next_look_takes_a_new_certificate_without_a_restart(manifests: Manifests) -> None:
+    # Given
+    store, cluster, queue = ObjectStore(), OpenCluster(), WorkQueue()
+    body = manifests.organization()
+    body["spec"]["peers"] = {"explicit": [{"name": "peer0", "address": "127.0.0.1:1", "tlsCA": {"pem": CA_PEM}}]}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    sessions = Sessions(store, queue)
+    reconciler = OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    )
+    await reconciler.reconcile(organization_key("org1", "org1"))
+    before = sessions.get("org1")
+
+    # When
+    await reconciler.reconcile(organization_key("org1", "org1"))
+    after = sessions.get("org1")
+    await sessions.close()
+
+    # Then
+    assert before is not None
+    assert after is not None
+    assert after.settings.admin.certificate_pem != before.settings.admin.certificate_pem
 
 
 class Session:
