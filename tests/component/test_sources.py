@@ -85,6 +85,19 @@ async def test_a_download_that_breaks_off_goes_on_where_it_stopped(server: FileS
     assert server.ranges == ["", "bytes=1000-", "bytes=1500-"]
 
 
+async def test_what_one_mirror_spoils_does_not_spoil_the_next(server: FileServer, tmp_path: Path) -> None:
+    # Given
+    server.files |= {"/spoilt.tgz": bytes(2000), "/asset.tgz": DATA}
+    server.breaks_after["/spoilt.tgz"] = [100, 100, 100]
+
+    # When
+    data = await download(wanted(server, "/spoilt.tgz", "/asset.tgz"), reach(server), tmp_path)
+
+    # Then
+    assert data == DATA
+    assert server.ranges == ["", "bytes=100-", "bytes=200-", ""]
+
+
 @pytest.mark.parametrize(
     ("content", "label", "limit", "failure", "text"),
     [

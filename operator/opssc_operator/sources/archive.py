@@ -33,14 +33,16 @@ async def download(
 ) -> bytes:
     """The archive's bytes, whose hash and label are those asked for; raises FetchError.
 
-    ``partial`` is kept between calls, so that a download goes on after a restart; what is wrong in it is dropped.
+    What came of each URL is kept between calls beside ``partial``, so that a download goes on after a restart, and
+    never on what another server sent; what is wrong is dropped.
     """
     problems: list[FetchError] = []
     for url in (url for url in source.urls if reach.allows_archive(url)):
         progress(f"downloading from {host_of(url)}")
         try:
-            await _download(url, reach, partial, limit)
-            return await asyncio.to_thread(_check, source, partial, host_of(url))
+            own = partial.with_name(f"{partial.name}-{hashlib.sha256(url.encode()).hexdigest()[:16]}")
+            await _download(url, reach, own, limit)
+            return await asyncio.to_thread(_check, source, own, host_of(url))
         except FetchError as exc:
             problems.append(exc)
     raise _worst(problems)

@@ -39,12 +39,14 @@ class PackageCache:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         Path(temporary).replace(self._folder / _name(key, data))
-        self.partial(key).unlink(missing_ok=True)
+        for partial in self._folder.glob(f"{key}{_PARTIAL}*"):
+            partial.unlink(missing_ok=True)
         self._trim()
 
     def partial(self, key: str) -> Path:
-        """Where a download of a key may be kept until it is whole."""
+        """Beginning of the names under which downloads of a key may be kept until one is whole."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._trim()
         return self._folder / f"{key}{_PARTIAL}"
 
     def _trim(self) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,7 +25,7 @@ from opssc_operator.sources.reach import Reach
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 2
-"""Packages fetched at a time; each may take hundreds of MiB while it is built."""
+"""Packages fetched at a time; of those from a repository one, which may take hundreds of MiB while it is built."""
 FIRST_RETRY_SECONDS: Final = 5.0
 LAST_RETRY_SECONDS: Final = 300.0
 
@@ -51,6 +52,7 @@ class FetchDesk:
         self._cache = cache
         self._jobs: dict[str, _Job] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._build = asyncio.Lock()
 
     async def obtain(self, source: Source, load_reach: LoadReach, asker: object, wake: Wake) -> BuiltPackage | Verdict:
         """The package, or why there is none yet; ``wake`` is called once for each ``asker`` when that changes.
@@ -68,6 +70,7 @@ class FetchDesk:
         now = asyncio.get_running_loop().time()
         if job.task is None and now >= job.retry_at:
             job.task = asyncio.create_task(self._run(key, source, load_reach, job), name=f"fetching {source.label}")
+            job.task.add_done_callback(lambda task: self._ended(job, task))
         return job.verdict
 
     async def close(self) -> None:
@@ -79,7 +82,8 @@ class FetchDesk:
 
     async def _run(self, key: str, source: Source, load_reach: LoadReach, job: _Job) -> None:
         try:
-            async with self._slots:
+            # A build that waits for another one takes no slot of a download.
+            async with self._build if isinstance(source, GitPackage) else nullcontext(), self._slots:
                 reach = await load_reach()
                 if isinstance(reach, Verdict):
                     self._fail(job, reach)
@@ -95,8 +99,14 @@ class FetchDesk:
             logger.info("fetched a package", extra={"label": source.label})
             self._jobs.pop(key, None)
             self._wake(job)
-        finally:
-            job.task = None
+
+    def _ended(self, job: _Job, task: asyncio.Task[None]) -> None:
+        """Whatever ended a task, the job goes on; what nobody expected is logged whole and tried again."""
+        job.task = None
+        exc = None if task.cancelled() else task.exception()
+        if exc is not None:
+            logger.error("fetching a package failed in a way nobody expected", exc_info=exc)
+            self._fail(job, _verdict(Unavailable(f"fetching failed with {type(exc).__name__}; see the operator's log")))
 
     async def _fetch(self, key: str, source: Source, reach: Reach, progress: Callable[[str], None]) -> bytes:
         if isinstance(source, ArchivePackage):

@@ -20,7 +20,7 @@ from opssc_operator.sources.http import Request, read_bounded, send
 from opssc_operator.sources.reach import Reach
 
 MAX_REFS_BYTES: Final = 16 * 1024 * 1024
-MAX_PACK_BYTES: Final = 128 * 1024 * 1024
+MAX_PACK_BYTES: Final = 64 * 1024 * 1024
 MAX_TIPS: Final = 1_000
 _OK: Final = 200
 _SHA1_DIGITS: Final = 40
@@ -46,17 +46,17 @@ async def build(
         raise Unusable("repositories with commit IDs of 64 digits are not supported by this version")
     progress(f"downloading from {host_of(source.repository)}")
     server = await _discover(source.repository.rstrip("/"), reach)
-    answer = await _fetch(server, source.commit, reach, limit)
+    pack = await _fetch(server, source.commit, reach, limit)
     progress(f"packaging {source.language} code of {host_of(source.repository)}")
-    return await asyncio.to_thread(_package, source, answer)
+    return await asyncio.to_thread(_package, source, pack)
 
 
-def _package(source: GitPackage, answer: bytes) -> bytes:
+def _package(source: GitPackage, pack: bytes) -> bytes:
     # What reads packs takes 9 MiB, which only operators that fetch from git pay for.
     from opssc_operator.sources.gittree import read_commit  # noqa: PLC0415
     from opssc_operator.sources.packfile import read_pack  # noqa: PLC0415
 
-    tree = read_commit(read_pack(pktline.read_pack_data(answer)), source.commit)
+    tree = read_commit(read_pack(pack), source.commit)
     try:
         package = build_git(tree, source.label, source.language, path=source.path or "")
     except PackageError as exc:
@@ -98,7 +98,10 @@ async def _fetch(server: _Server, commit: str, reach: Reach, limit: int) -> byte
     async with send(request) as response:
         if response.status != _OK:
             raise Unavailable(f"{host_of(url)} answers {response.status} {response.reason}")
-        return b"".join([chunk async for chunk in read_bounded(response, limit)])
+        received = pktline.PackReceiver()
+        async for chunk in read_bounded(response, limit):
+            received.feed(chunk)
+        return received.pack()
 
 
 def _ask_2(commit: str) -> bytes:

@@ -20,7 +20,7 @@ MAX_DEPTH: Final = 64
 MAX_PATH_BYTES: Final = 1024
 MAX_FOLDER_BYTES: Final = 8 * 1024 * 1024
 """The listing of one folder, which is read as a whole before its entries are counted."""
-MAX_TREE_BYTES: Final = 256 * 1024 * 1024
+MAX_TREE_BYTES: Final = 128 * 1024 * 1024
 _SUBMODULE: Final = 0o160000
 
 

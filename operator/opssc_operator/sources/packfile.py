@@ -16,7 +16,7 @@ from dulwich.pack import OFS_DELTA, REF_DELTA, apply_delta, read_pack_header_at,
 from opssc_operator.sources.failures import Unavailable
 
 MAX_OBJECTS: Final = 200_000
-MAX_UNPACKED_BYTES: Final = 512 * 1024 * 1024
+MAX_UNPACKED_BYTES: Final = 256 * 1024 * 1024
 MAX_DELTA_DEPTH: Final = 4096
 _NAMES: Final = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 _NUMBER_BYTES: Final = 10
@@ -61,7 +61,7 @@ class _Reader:
         _, count = read_pack_header_at(self._pack, 0)
         if count > MAX_OBJECTS:
             raise Unavailable(f"the commit has more than {MAX_OBJECTS} objects")
-        body = self._pack[:-_CHECKSUM_BYTES]
+        body = memoryview(self._pack)[:-_CHECKSUM_BYTES]
         if hashlib.sha1(body, usedforsecurity=False).digest() != self._pack[-_CHECKSUM_BYTES:]:
             raise Unavailable("the repository sends a damaged pack")
         offset = _HEADER_BYTES

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opssc_operator.sources.failures import FetchError, Unavailable
 from opssc_operator.sources.gittree import read_commit
 from opssc_operator.sources.packfile import GitObject, read_pack
-from opssc_operator.sources.pktline import read_pack_data
+from opssc_operator.sources.pktline import PackReceiver, line
 
 BLOB, OFS_DELTA = 3, 6
 
@@ -81,9 +81,43 @@ def test_any_bytes_give_a_typed_error(junk: bytes) -> None:
     with contextlib.suppress(Unavailable):
         read_pack(body + hashlib.sha1(body, usedforsecurity=False).digest(), limit=10_000)
     with contextlib.suppress(Unavailable):
-        read_pack_data(junk)
+        receiver = PackReceiver()
+        receiver.feed(junk)
+        receiver.pack()
     with pytest.raises(FetchError):
         read_commit({b"a" * 40: GitObject(b"commit", junk)}, "a" * 40)
     with contextlib.suppress(FetchError):
         objects = {b"a" * 40: GitObject(b"commit", b"tree " + b"b" * 40), b"b" * 40: GitObject(b"tree", junk)}
         read_commit(objects, "a" * 40)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+def test_a_pack_is_received_in_pieces_of_any_size(size: int) -> None:
+    # Given
+    bands = b"".join(b"%04x%s" % (len(band) + 4, band) for band in (b"\x01PACK", b"\x02on its way", b"\x01 and more"))
+    answer = line("packfile") + bands + b"0000"
+    receiver = PackReceiver()
+
+    # When
+    for start in range(0, len(answer), size):
+        receiver.feed(answer[start : start + size])
+
+    # Then
+    assert receiver.pack() == b"PACK and more"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        pytest.param(b"0009\x01PAC", "ends too early", id="cut"),
+        pytest.param(b"0000", "sends no objects", id="empty"),
+        pytest.param(b"0007\x03no", "refuses: no", id="refused"),
+        pytest.param(b"<htm", "does not speak", id="a-web-page"),
+    ],
+)
+def test_an_answer_without_a_whole_pack_is_refused(answer: bytes, reason: str) -> None:
+    receiver = PackReceiver()
+
+    with pytest.raises(Unavailable, match=reason):
+        receiver.feed(answer)
+        receiver.pack()
