@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from unit.operator_channels.test_content import RECIPE
-from unit.operator_channels.test_delta import definition
+from unit.operator_channels.test_content import RECIPE, creation, spec
+from unit.operator_channels.test_delta import config, definition
 from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, plan, planned, proposed, tx
 
 from opssc_chaincode.model import ChannelContent, Evidence, Facts, Outcome, ProposalDocument, Report, Rule, Step
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Phase
+from opssc_operator.domain.channels.content import create_content, resolve_recipe
+from opssc_operator.domain.channels.founding import build_genesis
+from opssc_operator.domain.channels.verification import CreationRules
 from opssc_operator.domain.kinds.channel_status import channel_status
 from opssc_operator.domain.kinds.channel_work import ChannelChange
 from opssc_operator.domain.kinds.creation_work import CreationWork, JoinOrderer, JoinPeer, OrdererSeen, PeerSeen
@@ -193,3 +196,27 @@ def test_the_status_shows_what_the_channel_has() -> None:
 
     assert fields["diff"] == CHANGE.lines
     assert [each.msp_id for each in fields["organizations"]] == list(facts().proposal.snapshot.members)
+
+
+def judged(content: ChannelContent) -> Verdict:
+    proposal = proposed(CREATION)
+    return CreationRules(content, config().organization(ORG1)).judge_content(proposal)
+
+
+def test_a_voter_builds_the_first_block_anew_and_looks_for_its_own_definition() -> None:
+    _, honest = creation()
+    other_recipe = {**RECIPE, "batch": {"maxMessageCount": 7}}
+    robbed = {**RECIPE}
+    for part in ("members", "orderers"):
+        robbed[part] = [{**RECIPE[part][0], "definitionFrom": {"inline": definition(ORG2)}}]
+
+    def content(recipe: dict[str, Any], block: bytes | None = None) -> ChannelContent:
+        manifest = spec(channel="newchannel", action="Create", create=recipe)
+        resolved = resolve_recipe(manifest, {})
+        return create_content(manifest, resolved, block or build_genesis("newchannel", resolved))
+
+    assert judged(honest).holds
+    forged = judged(content(other_recipe, honest.block_bytes))
+    assert (forged.reason, "genesisBlock is not what its recipe" in forged.message) == (Reason.DELTA_MISMATCH, True)
+    stolen = judged(content(robbed))
+    assert (stolen.reason, "another definition" in stolen.message) == (Reason.DELTA_MISMATCH, True)
