@@ -220,3 +220,36 @@ async def test_a_charter_can_be_withdrawn_and_suspended(api: Api, field: str, va
     await create(api, "charterproposal.yaml", {"metadata.name": "charter"})
 
     await replace(api, api.sample("charterproposal.yaml", {"metadata.name": "charter", f"spec.{field}": value}))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.channel", "otherchannel"),
+        ("spec.changes.0.setACL.policy", "/Channel/Application/Readers"),
+        ("spec.changes", None),
+        ("spec.proposalID", "another"),
+        ("spec.creator", "Org2MSP"),
+        ("spec.description", "because"),
+        ("spec.votingPeriod", "48h"),
+    ],
+    ids=str,
+)
+async def test_nothing_that_is_voted_on_of_a_channel_can_change(api: Api, path: str, value: object) -> None:
+    await create(api, "channelproposal.yaml", {"metadata.name": "change"})
+
+    changed = api.sample("channelproposal.yaml", {"metadata.name": "change", path: value})
+    answer = await api.refusal("replace", "--dry-run=server", manifest=changed)
+
+    assert ON_THE_LEDGER in answer
+
+
+async def test_a_dry_run_can_be_ended_and_not_begun_again(api: Api) -> None:
+    await create(api, "channelproposal-dry-run.yaml", {"metadata.name": "look"})
+    await create(api, "channelproposal.yaml", {"metadata.name": "change"})
+
+    await replace(api, api.sample("channelproposal-dry-run.yaml", {"metadata.name": "look", "spec.dryRun": False}))
+    back = api.sample("channelproposal.yaml", {"metadata.name": "change", "spec.dryRun": True})
+    answer = await api.refusal("replace", "--dry-run=server", manifest=back)
+
+    assert "dryRun can be switched off" in answer

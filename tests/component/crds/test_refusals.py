@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from component.crds import channel_refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ CCAAS = "spec.package.ccaas"
 PEER = "spec.peers.explicit.0"
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 ARCHIVE, GIT = "chaincodeproposal-archive.yaml", "chaincodeproposal-git.yaml"
-TRUST = "fabricorganization-trust.yaml"
+TRUST, DISCOVERY = "fabricorganization-trust.yaml", "fabricorganization-peer-discovery.yaml"
 URL = "must be an https URL with a path and without a query"
 COMMIT = "must be a whole commit ID of 40 or 64 hex digits, not a branch or a tag"
 FOLDER = "must be a folder in the repository, for example chaincode/asset"
@@ -92,6 +93,12 @@ ONE_CA = "set exactly one of tlsCA.pem and tlsCA.secretRef"
 CA_PEM = "tlsCA.pem holds CA certificates in PEM and never a private key"
 
 REFUSED: list[tuple[str, str, dict[str, object], str]] = [
+    *channel_refusals.REFUSED,
+    ("peers given and looked for", ORGANIZATION, {"spec.peers.namespaces": ["fabric"]},
+     "explicit is all peers; leave out selector, namespaces and tlsCA, or leave out explicit"),
+    ("a namespace nobody can name", DISCOVERY, {"spec.peers.namespaces": ["A/B"]}, "must be the name of a namespace"),
+    ("a label value with a slash", DISCOVERY, {"spec.peers.selector": {"matchLabels": {"app": "a/b"}}},
+     "must be the value of a label"),
     ("a long name without an id", K8S, {"metadata.name": "a" * 59}, NAME),
     ("a dotted name without an id", K8S, {"metadata.name": "a.org1msp"}, DOTTED),
     (
