@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+Row = tuple[str, str, dict[str, object], str]
+
 SAMPLE, ADDING, TRYING = (
     "channelproposal.yaml",
     "channelproposal-add-organization.yaml",
@@ -24,7 +26,7 @@ ENDPOINT = "must be host:port, for example orderer.example.com:7050"
 POLICY = "must be a policy: MAJORITY Admins or the like, or a signature policy such as OR('Org1MSP.admin')"
 NAMED_POLICY = "must name a policy, for example Admins or /Channel/Application/Admins"
 ELEMENT = "must be a path below /Channel, for example /Channel/Application/Admins"
-TYPES = {
+TYPES: dict[str, dict[str, object]] = {
     "addOrganization": {"mspID": "Org4MSP", "definitionFrom": DEFINITION},
     "removeOrganization": {"mspID": "Org4MSP"},
     "setAnchorPeers": {"mspID": "Org1MSP"},
@@ -53,16 +55,13 @@ def create(**fields: object) -> dict[str, object]:
     return {"spec.changes": None, "spec.action": "Create", "spec.create": {**CREATION, **fields}}
 
 
-REFUSED: list[tuple[str, str, dict[str, object], str]] = [
-    *(
-        (
-            f"a change of type {kind} without its member",
-            SAMPLE,
-            {CHANGE: {"type": kind}},
-            f"set {kind} with type {kind}, and only then",
-        )
-        for kind in TYPES
-    ),
+def _without_member(kind: str) -> Row:
+    sentence = f"set {kind} with type {kind}, and only then"
+    return f"a change of type {kind} without its member", SAMPLE, {CHANGE: {"type": kind}}, sentence
+
+
+REFUSED: list[Row] = [
+    *(_without_member(kind) for kind in TYPES),
     ("a change with two members", SAMPLE, {f"{CHANGE}.setBatch": {}}, "set setBatch with type setBatch, and only then"),
     ("a change of no type", SAMPLE, {f"{CHANGE}.type": "setFire"}, "supported values:"),
     ("no change at all", SAMPLE, {"spec.changes": None}, ONE_WISH),
