@@ -1,19 +1,20 @@
 """The Services and pods around each organization's peers, as watches last showed them, and the peers they lead to.
 
-Watches run only for organizations that list no peers. Reconciles read from here and never list the API server.
+Watches run only for organizations that list no peers. Reconciles read from here and never list the API server. A peer
+that is gone costs its organization the whole session, so neither a refusal nor a pod that restarts makes peers vanish.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from opssc_operator.api.organization import FabricOrganization, PeerSelector
+from opssc_operator.api.organization import FabricOrganization, PeerSelector, PeerSource
 from opssc_operator.api.surroundings import Pod, Service
 from opssc_operator.domain.discovery import Discovery, PodSeen, ServiceSeen, discover_peers, read_pod, read_service
 from opssc_operator.kube.objects import PODS, SERVICES, ObjectClient
@@ -23,6 +24,10 @@ from opssc_operator.ledger.streams import Streams
 MAX_SERVICES: Final = 2000
 MAX_PODS: Final = 5000
 FIRST_LISTING_SECONDS: Final = 10.0
+POD_GRACE_SECONDS: Final = 300.0
+"""How long a peer's pod may be gone before its peer is: longer than a restart on another node takes."""
+MAX_LEAVING: Final = 64
+"""Pods that are remembered after they went; the number of peers that an organization may have."""
 _Name = tuple[str, str]
 
 
@@ -47,28 +52,68 @@ _SeenT = TypeVar("_SeenT")
 
 @dataclass(slots=True)
 class _Shelf(Generic[_SeenT]):
-    """What one watch showed, read once; ``told`` is called whenever that changes."""
+    """What one watch showed, read once; ``told`` is called whenever that changes.
+
+    What is gone counts for ``grace_seconds`` more, unless it comes back before.
+    """
 
     read: Callable[[Mapping[str, Any]], _SeenT | None]
     told: Callable[[], None]
+    grace_seconds: float = 0.0
+    leaving: dict[_Name, asyncio.TimerHandle] = field(default_factory=dict)
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     seen: dict[_Name, _SeenT] = field(default_factory=dict)
     trouble: str = ""
 
     def replace(self, bodies: tuple[Mapping[str, Any], ...]) -> None:
         found = {_name_of(body): self.read(body) for body in bodies}
-        self._settle({name: seen for name, seen in found.items() if seen is not None})
+        for name in found:
+            self._stays(name)
+        kept = {name: seen for name, seen in self.seen.items() if name not in found and self._lingers(name)}
+        self._settle(kept | {name: seen for name, seen in found.items() if seen is not None})
 
     def put(self, body: Mapping[str, Any]) -> None:
-        seen = self.read(body)
-        others = {name: known for name, known in self.seen.items() if name != _name_of(body)}
-        self._settle(others if seen is None else {**others, _name_of(body): seen})
+        name, seen = _name_of(body), self.read(body)
+        self._stays(name)
+        others = {other: known for other, known in self.seen.items() if other != name}
+        self._settle(others if seen is None else {**others, name: seen})
 
     def remove(self, body: Mapping[str, Any]) -> None:
-        self._settle({name: seen for name, seen in self.seen.items() if name != _name_of(body)})
+        name = _name_of(body)
+        if name in self.seen and self._lingers(name):
+            self.told()
+        else:
+            self._drop(name)
 
     def refused(self, message: str) -> None:
-        self._settle({}, message)
+        """What cannot be seen is not gone."""
+        self._settle(self.seen, message)
+
+    def close(self) -> None:
+        for timer in self.leaving.values():
+            timer.cancel()
+        self.leaving.clear()
+
+    def staying(self) -> tuple[_SeenT, ...]:
+        """What is there, without what is gone and still counts."""
+        return tuple(seen for name, seen in self.seen.items() if name not in self.leaving)
+
+    def _lingers(self, name: _Name) -> bool:
+        """Let something that is gone count for a while; False when it does not."""
+        if name not in self.leaving and (self.grace_seconds <= 0 or len(self.leaving) >= MAX_LEAVING):
+            return False
+        if name not in self.leaving:
+            self.leaving[name] = asyncio.get_running_loop().call_later(self.grace_seconds, self._drop, name)
+        return True
+
+    def _stays(self, name: _Name) -> None:
+        timer = self.leaving.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _drop(self, name: _Name) -> None:
+        self._stays(name)
+        self._settle({other: seen for other, seen in self.seen.items() if other != name}, self.trouble)
 
     def _settle(self, seen: dict[_Name, _SeenT], trouble: str = "") -> None:
         is_news = (seen, trouble) != (self.seen, self.trouble) or not self.listed.is_set()
@@ -81,14 +126,16 @@ class _Shelf(Generic[_SeenT]):
 class _Search:
     """The running watches of one organization."""
 
-    def __init__(self, question: _Question, objects: ObjectClient, told: Callable[[], None]) -> None:
+    def __init__(
+        self, question: _Question, objects: ObjectClient, told: Callable[[], None], pod_grace_seconds: float
+    ) -> None:
         self.question = question
         self.services: dict[str, _Shelf[ServiceSeen]] = {}
         self.pods: dict[str, _Shelf[PodSeen]] = {}
         self._streams = Streams(told)
         for namespace in question.namespaces:
             services: _Shelf[ServiceSeen] = _Shelf(_read_service, told)
-            pods: _Shelf[PodSeen] = _Shelf(_read_pod, told)
+            pods: _Shelf[PodSeen] = _Shelf(_read_pod, told, pod_grace_seconds)
             self.services[namespace], self.pods[namespace] = services, pods
             followed = Followed(SERVICES, namespace, question.labels, MAX_SERVICES)
             self._streams.ensure(f"services of {namespace}", partial(follow_objects, objects, followed, services))
@@ -101,26 +148,42 @@ class _Search:
         await asyncio.gather(*(each.wait() for each in listed))
 
     def find(self) -> Discovery:
-        """The peers that are to be seen now."""
+        """The peers that are to be seen now, or were a moment ago."""
         services = [seen for shelf in self.services.values() for seen in shelf.seen.values()]
-        pods = [seen for shelf in self.pods.values() for seen in shelf.seen.values()]
-        found = discover_peers(self.question.msp_id, self.question.own_namespace, services, pods)
+        lately = [seen for shelf in self.pods.values() for seen in shelf.seen.values()]
+        now = [seen for shelf in self.pods.values() for seen in shelf.staying()]
+        peers = self._discover(services, lately).peers
         troubles = {shelf.trouble for shelf in self.services.values() if shelf.trouble}
-        if not found.peers:
+        if not any(peer.source is PeerSource.SERVICE for peer in peers):
             # Pods are looked at only where no Service says by itself that it leads to a peer.
             troubles |= {shelf.trouble for shelf in self.pods.values() if shelf.trouble}
-        return Discovery(found.peers, tuple(sorted(troubles)) + found.problems)
+        return Discovery(peers, tuple(sorted(troubles)) + self._discover(services, now).problems)
+
+    def _discover(self, services: Sequence[ServiceSeen], pods: Sequence[PodSeen]) -> Discovery:
+        return discover_peers(self.question.msp_id, self.question.own_namespace, services, pods)
 
     async def close(self) -> None:
         await self._streams.close()
+        for shelf in self.pods.values():
+            shelf.close()
 
 
 class Surroundings:
-    """Finds the own peers of every organization that lists none; ``changed`` is told a namespace that has news."""
+    """Finds the own peers of every organization that lists none; ``changed`` is told a namespace that has news.
 
-    def __init__(self, objects: ObjectClient, changed: Callable[[str], None]) -> None:
+    A peer that is found by its pod stays for ``pod_grace_seconds`` when the pod goes.
+    """
+
+    def __init__(
+        self,
+        objects: ObjectClient,
+        changed: Callable[[str], None],
+        *,
+        pod_grace_seconds: float = POD_GRACE_SECONDS,
+    ) -> None:
         self._objects = objects
         self._changed = changed
+        self._pod_grace_seconds = pod_grace_seconds
         self._searches: dict[str, _Search] = {}
         self._told: dict[str, Discovery] = {}
 
@@ -131,7 +194,8 @@ class Surroundings:
         search = self._searches.get(namespace)
         if search is None or search.question != question:
             await self.drop(namespace)
-            search = self._searches[namespace] = _Search(question, self._objects, partial(self._tell, namespace))
+            told = partial(self._tell, namespace)
+            search = self._searches[namespace] = _Search(question, self._objects, told, self._pod_grace_seconds)
         try:
             async with asyncio.timeout(FIRST_LISTING_SECONDS):
                 await search.listed()
