@@ -8,7 +8,7 @@ contract validated it; environment and amounts come from this organization's own
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from opssc_operator.api.group import API_VERSION, GROUP, Kind
@@ -21,7 +21,6 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 MANAGER: Final = "opssc-operator"
 ORGANIZATION_LABEL: Final = f"{GROUP}/organization-namespace"
 SERVER_LABEL: Final = f"{GROUP}/server"
-PEER_LABEL: Final = f"{GROUP}/peer"
 PACKAGE_ANNOTATION: Final = f"{GROUP}/package-id"
 CERTIFICATE_ANNOTATION: Final = f"{GROUP}/certificate"
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
@@ -29,6 +28,9 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 UNPRIVILEGED_ID: Final = 65532
 """User and group of the process, whatever the image names: most chaincode images name none, which is root."""
 TLS_FOLDER: Final = "/etc/opssc/tls"
+DEFAULT_AMOUNTS: Final = {"cpu": ("50m", "1"), "memory": ("64Mi", "512Mi"), "ephemeral-storage": ("0", "1Gi")}
+"""Request and limit of what nobody stated. No disk is requested: not every node says how much it has."""
+_SHORT_NAME_LABELS: Final = 2
 _HASH_DIGITS: Final = 10
 _LONGEST_NAME: Final = 63
 
@@ -44,13 +46,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """Everything the objects of one server are made of; ``certificate`` names the one in use when TLS is asked for."""
+    """Everything the objects of one server are made of; ``certificate`` names the one in use when TLS is asked for.
+
+    ``peer_namespaces`` are those in which the organization's peers are looked for.
+    """
 
     served: Served
     settings: ServerSettings
     grants: ChaincodeServers
     owner: Owner
     certificate: str = ""
+    peer_namespaces: tuple[str, ...] = ()
 
     @property
     def namespace(self) -> str:
@@ -109,6 +115,28 @@ def service_dns_names(served: Served, namespace: str) -> tuple[str, ...]:
     return names if served.host is None or served.host in names else (*names, served.host)
 
 
+def address_refusal(served: Served, namespace: str) -> str:
+    """Why the server gets no certificate for the address of its package, or an empty text.
+
+    The address is what others agreed on, and whoever has a certificate for it can pose as what is reached there.
+    """
+    host = (served.host or "").rstrip(".").lower()
+    own = f"{served.label}.{namespace}.svc"
+    is_own_name = host.startswith(f"{own}.") or host in service_dns_names(replace(served, host=None), namespace)
+    if not host or is_own_name or not _is_service_name(host):
+        return ""
+    return (
+        f"address {host} is, or may be, another Service of the cluster, so no certificate is made for it; "
+        f"propose {own}, a template or a name outside the cluster, or do not run it"
+    )
+
+
+def _is_service_name(host: str) -> bool:
+    """Whether a host may be found through a Service: `name`, `name.namespace`, or these with `.svc` and a domain."""
+    labels = host.split(".")
+    return len(labels) <= _SHORT_NAME_LABELS or "svc" in labels[_SHORT_NAME_LABELS:] or host.endswith(".cluster.local")
+
+
 def build_metadata(plan: ServerPlan, name: str) -> dict[str, Any]:
     """Metadata of one object of the set."""
     metadata: dict[str, Any] = {
@@ -150,9 +178,9 @@ def build_service_account(plan: ServerPlan) -> Manifest:
 
 
 def build_network_policy(plan: ServerPlan) -> Manifest:
-    """Lets in, at the chaincode's port alone, pods of the organization's namespace and pods labelled as peers."""
-    own_namespace = {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: plan.owner.namespace}}}
-    peers = {"namespaceSelector": {}, "podSelector": {"matchLabels": {PEER_LABEL: "true"}}}
+    """Lets in, at the chaincode's port alone, pods of the servers', the organization's and the peers' namespaces."""
+    near = sorted({plan.namespace, plan.owner.namespace, *plan.peer_namespaces})
+    selector = {"matchExpressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": near}]}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -160,7 +188,9 @@ def build_network_policy(plan: ServerPlan) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": _selector(plan)},
             "policyTypes": ["Ingress"],
-            "ingress": [{"from": [own_namespace, peers], "ports": [{"protocol": "TCP", "port": plan.served.port}]}],
+            "ingress": [
+                {"from": [{"namespaceSelector": selector}], "ports": [{"protocol": "TCP", "port": plan.served.port}]}
+            ],
         },
     }
 
@@ -198,7 +228,10 @@ def _selector(plan: ServerPlan) -> dict[str, str]:
 
 
 def _pod(plan: ServerPlan) -> dict[str, Any]:
-    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {}}]
+    resources = _resources(plan)
+    disk = "ephemeral-storage"
+    size = resources["limits"].get(disk) or resources["requests"][disk]
+    volumes: list[dict[str, Any]] = [{"name": "tmp", "emptyDir": {"sizeLimit": size}}]
     if plan.served.tls:
         secret = {"secretName": tls_secret_name(plan.served.package_id), "defaultMode": 0o440}
         volumes.append({"name": "tls", "secret": secret})
@@ -225,7 +258,7 @@ def _container(plan: ServerPlan) -> dict[str, Any]:
     mounts = [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - the only place in the pod that can be written to
     if plan.served.tls:
         mounts.append({"name": "tls", "mountPath": TLS_FOLDER, "readOnly": True})  # type: ignore[dict-item]
-    container: dict[str, Any] = {
+    return {
         "name": "chaincode",
         "image": plan.served.image,
         "env": [{"name": name, "value": value} for name, value in _environment(plan).items()],
@@ -237,9 +270,8 @@ def _container(plan: ServerPlan) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
         },
         "volumeMounts": mounts,
+        "resources": _resources(plan),
     }
-    resources = _resources(plan.settings.resources or plan.grants.resources)
-    return {**container, "resources": resources} if resources else container
 
 
 def _environment(plan: ServerPlan) -> dict[str, str]:
@@ -264,11 +296,15 @@ _TLS_ENVIRONMENT: Final = {
 """Go samples read the first two, servers of the Node shim the last two."""
 
 
-def _resources(resources: ServerResources | None) -> dict[str, dict[str, str]]:
-    if resources is None:
-        return {}
-    stated = {"requests": _amounts(resources.requests), "limits": _amounts(resources.limits)}
-    return {name: amounts for name, amounts in stated.items() if amounts}
+def _resources(plan: ServerPlan) -> dict[str, dict[str, str]]:
+    """What is stated for the server, else for all servers; of each amount nobody stated, the default."""
+    stated = plan.settings.resources or plan.grants.resources or ServerResources()
+    requests, limits = _amounts(stated.requests), _amounts(stated.limits)
+    for name, (request, limit) in DEFAULT_AMOUNTS.items():
+        # Half a default might contradict the half that is stated.
+        if name not in requests and name not in limits:
+            requests[name], limits[name] = request, limit
+    return {"requests": requests, "limits": limits}
 
 
 def _amounts(amounts: ResourceAmounts | None) -> dict[str, str]:

@@ -28,6 +28,7 @@ from opssc_operator.domain.servers import (
 from opssc_operator.domain.serverset import (
     Owner,
     ServerPlan,
+    address_refusal,
     build_deployment,
     build_network_policy,
     build_service,
@@ -58,6 +59,7 @@ LOOK_AGAIN_SECONDS: Final = 10.0
 REFUSED_SECONDS: Final = 60.0
 """How soon to try again what somebody has to make possible: a Role, a quota, a name that is taken."""
 IN_THE_WAY: Final = "ObjectInTheWay"
+ADDRESS_REFUSED: Final = "AddressRefused"
 REMOVAL_ORDER: Final = (SERVICES, NETWORK_POLICIES, SERVICE_ACCOUNTS, DEPLOYMENTS)
 """The Deployment goes last: while it is there, an interrupted removal is found again."""
 
@@ -143,6 +145,9 @@ class ServerReconciler:
         if refusal:
             raise TerminalError(Reason.UNTRUSTED_SOURCE, refusal)
         plan = plan_of(organization, wanted)
+        refusal = address_refusal(wanted.served, plan.namespace) if wanted.served.tls else ""
+        if refusal:
+            raise TerminalError(ADDRESS_REFUSED, refusal)
         shelf = self.shelves.of(key.namespace)
         again = None
         await self._apply(shelf, plan, SERVICES, build_service(plan))
@@ -186,7 +191,9 @@ def plan_of(organization: FabricOrganization, wanted: Run) -> ServerPlan:
     """What the objects of a server are made of before it has a certificate."""
     metadata, spec = organization.metadata, organization.spec
     owner = Owner(metadata.namespace, metadata.name, metadata.uid)
-    return ServerPlan(wanted.served, wanted.settings, spec.chaincode_servers, owner)
+    return ServerPlan(
+        wanted.served, wanted.settings, spec.chaincode_servers, owner, peer_namespaces=spec.peers.namespaces
+    )
 
 
 def check_own(resource: Resource, known: Manifest, plan: ServerPlan) -> None:

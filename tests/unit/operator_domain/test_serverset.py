@@ -15,6 +15,7 @@ from opssc_operator.domain.servers import Served
 from opssc_operator.domain.serverset import (
     Owner,
     ServerPlan,
+    address_refusal,
     build_deployment,
     build_network_policy,
     build_service,
@@ -82,10 +83,94 @@ def test_peers_find_it_under_the_label_and_only_they_get_in() -> None:
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod_labels.items()
     [rule] = policy["spec"]["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 9999}]
-    assert rule["from"] == [
-        {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "org1"}}},
-        {"namespaceSelector": {}, "podSelector": {"matchLabels": {"opssc.dev/peer": "true"}}},
-    ]
+    assert let_in(rule) == ["org1"]
+
+
+def let_in(rule: dict[str, Any]) -> list[str]:
+    """The namespaces whose pods may connect; fails for any other kind of rule."""
+    [source] = rule["from"]
+    assert set(source) == {"namespaceSelector"}
+    [expression] = source["namespaceSelector"]["matchExpressions"]
+    assert (expression["key"], expression["operator"]) == ("kubernetes.io/metadata.name", "In")
+    return list(expression["values"])
+
+
+def test_pods_are_let_in_only_from_where_the_organization_is() -> None:
+    plan = replace(PLAN, grants=ChaincodeServers(namespace="chaincodes"), peer_namespaces=("peers", "org1"))
+
+    [rule] = build_network_policy(plan)["spec"]["ingress"]
+
+    assert let_in(rule) == ["chaincodes", "org1", "peers"]
+
+
+DEFAULTS = {
+    "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "0"},
+    "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
+}
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected", "size"),
+    [
+        pytest.param({}, DEFAULTS, "1Gi", id="nothing"),
+        pytest.param(
+            {"requests": {"memory": "2Gi"}},
+            {
+                "requests": {**DEFAULTS["requests"], "memory": "2Gi"},
+                "limits": {"cpu": "1", "ephemeral-storage": "1Gi"},
+            },
+            "1Gi",
+            id="a-request-above-the-default-limit",
+        ),
+        pytest.param(
+            {"limits": {"ephemeralStorage": "3Gi"}},
+            {
+                "requests": {"cpu": "50m", "memory": "64Mi"},
+                "limits": {**DEFAULTS["limits"], "ephemeral-storage": "3Gi"},
+            },
+            "3Gi",
+            id="a-limit",
+        ),
+        pytest.param(
+            {"requests": {"ephemeralStorage": "2Gi"}},
+            {
+                "requests": {**DEFAULTS["requests"], "ephemeral-storage": "2Gi"},
+                "limits": {"cpu": "1", "memory": "512Mi"},
+            },
+            "2Gi",
+            id="a-request-of-disk",
+        ),
+    ],
+)
+def test_every_amount_has_a_bound(stated: dict[str, Any], expected: dict[str, Any], size: str) -> None:
+    plan = replace(PLAN, settings=ServerSettings.model_validate({"deploy": True, "resources": stated}))
+
+    [scratch] = build_deployment(plan)["spec"]["template"]["spec"]["volumes"]
+
+    assert container(plan)["resources"] == expected
+    assert scratch == {"name": "tmp", "emptyDir": {"sizeLimit": size}}
+
+
+@pytest.mark.parametrize(
+    ("host", "refused"),
+    [
+        pytest.param(None, False, id="no-address"),
+        pytest.param("asset.chaincodes.example.com", False, id="a-name-outside"),
+        pytest.param(LABEL, False, id="own-service"),
+        pytest.param(f"{LABEL}.org1.svc.cluster.local", False, id="own-service-in-full"),
+        pytest.param(f"{LABEL.upper()}.org1.svc.", False, id="own-service-in-other-words"),
+        pytest.param(f"{LABEL}.org1.svc.corp.example", False, id="own-service-in-another-cluster-domain"),
+        pytest.param("bonds-0123456789ab", True, id="another-service"),
+        pytest.param(f"{LABEL}.org2", True, id="the-same-in-another-namespace"),
+        pytest.param("kubernetes.default.svc", True, id="the-api-server"),
+        pytest.param("KUBERNETES.default.SVC.", True, id="the-api-server-in-other-words"),
+        pytest.param("peer0.org1.svc.corp.example", True, id="another-cluster-domain"),
+        pytest.param("peer0.peers.org1.svc.cluster.local", True, id="one-pod"),
+        pytest.param("peer0.org1.pod.cluster.local", True, id="a-pod-by-address"),
+    ],
+)
+def test_no_certificate_is_for_another_service(host: str | None, refused: bool) -> None:
+    assert bool(address_refusal(replace(SERVED, host=host, tls=True), "org1")) is refused
 
 
 def test_own_settings_win_over_the_organizations() -> None:
@@ -102,8 +187,12 @@ def test_own_settings_win_over_the_organizations() -> None:
     )
     default, own = replace(PLAN, grants=granted), replace(PLAN, grants=granted, settings=stated)
 
-    assert container(default)["resources"] == {"requests": {"cpu": "100m"}}
-    assert container(own)["resources"] == {"limits": {"memory": "256Mi", "ephemeral-storage": "1Gi"}}
+    assert container(default)["resources"]["requests"]["cpu"] == "100m"
+    assert "cpu" not in container(default)["resources"]["limits"]
+    assert container(own)["resources"] == {
+        "requests": {"cpu": "50m"},
+        "limits": {"cpu": "1", "memory": "256Mi", "ephemeral-storage": "1Gi"},
+    }
     assert variables(own)["LOG_LEVEL"] == "debug"
     assert build_deployment(own)["spec"]["replicas"] == 2
     assert build_deployment(own)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]

@@ -222,3 +222,27 @@ async def test_what_changed_while_nobody_watched_is_told_to_who_claims_it(manife
                 key = await ground.queue.get()
                 ground.queue.done(key)
                 woken.add(key)
+
+
+async def test_no_server_is_made_for_the_address_of_another_service(manifests: Manifests) -> None:
+    known = outline(1, package_id=PACKAGE_ID)
+    async with Ground.open(manifests, known) as ground:
+        # Given
+        asked = replace(claim(1), served=replace(SERVED, tls=True, host="peer0.org1.svc"))
+        ground.note(known, asked)
+
+        # When
+        await ground.reconciler.reconcile(SERVER)
+
+        # Then
+        assert "address peer0.org1.svc" in ground.book.problem("org1", PACKAGE_ID)
+        assert ground.objects.stored == {}
+
+
+def test_a_server_knows_where_peers_are_looked_for(manifests: Manifests) -> None:
+    manifest = manifests.organization()
+    manifest["spec"]["peers"] = {"namespaces": ["org1-peers"]}
+
+    plan = plan_of(FabricOrganization.model_validate(manifest), Run(SERVED, FEW))
+
+    assert plan.peer_namespaces == ("org1-peers",)
