@@ -8,10 +8,10 @@ from __future__ import annotations
 from opssc_chaincode.model import Package
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import CatchUpMode, ExecutionMode
-from opssc_operator.domain.choices import spokesman
+from opssc_operator.domain.choices import consents
 from opssc_operator.domain.trust import judge_source
 from opssc_operator.domain.verdict import Verdict, no
-from opssc_operator.domain.voting import VotingObserved, knows_content
+from opssc_operator.domain.voting import VotingObserved
 
 
 def hesitate(
@@ -30,9 +30,3 @@ def hesitate(
     source = untrusted.message.partition(" of the FabricOrganization")[0]
     message = f"committed before {voting.own_msp_id} joined; {source}: add it, or apply a Vote on it with spec.local"
     return no(Reason.UNTRUSTED_SOURCE, message)
-
-
-def consents(voting: VotingObserved) -> bool:
-    """Whether the organization's Vote says what to install, by somebody who can have known what it is about."""
-    wish = spokesman(voting.wishes)
-    return wish is not None and wish.local is not None and knows_content(wish, voting)

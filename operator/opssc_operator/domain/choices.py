@@ -14,11 +14,12 @@ from typing import Final
 from pydantic import ValidationError
 
 from opssc_chaincode import model
-from opssc_chaincode.model import ChaincodeContent, Decision
+from opssc_chaincode.model import ChaincodeContent, Decision, KubernetesPackage
 from opssc_chaincode.model.document import describe
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import ExecutionMode
 from opssc_operator.api.vote import LocalPackage, LocalPackageType
+from opssc_operator.domain.trust import judge_source
 from opssc_operator.domain.verdict import Verdict, no
 from opssc_operator.domain.voting import VoteWish, VotingObserved, knows_content, own_vote
 
@@ -60,6 +61,36 @@ def choose(wishes: Sequence[VoteWish], content: ChaincodeContent) -> LocalChoice
         return LocalChoice(None, is_own=True, vote=wish.name, problem=no(Reason.INVALID_SPEC, message))
     # The package ID is that of the proposed package, and this one's is computed.
     return LocalChoice(content.model_copy(update={"package": own, "package_id": None}), is_own=True, vote=wish.name)
+
+
+def installs_other(local: LocalPackage | None) -> bool:
+    """Whether a Vote says to install something else than what is proposed: another package, or none."""
+    return local is not None and local.type is not LocalPackageType.PROPOSED
+
+
+def distrusts(voting: VotingObserved, package: model.Package) -> Verdict | None:
+    """Why a member's peers are not given a proposed image to run that it neither agreed to nor trusts; None for others.
+
+    Peers run what is in a package of type k8s by themselves. What is fetched is judged where it is fetched, and an
+    image of type ccaas is run by a server that is asked for.
+    """
+    if voting.facts is None or not isinstance(package.source, KubernetesPackage):
+        return None
+    agreed = own_vote(voting.facts, voting.own_msp_id) is Decision.AGREE
+    if agreed or _joins(spokesman(voting.wishes), voting, is_committed=True):
+        return None
+    untrusted = judge_source(voting.rules.trust, package)
+    if untrusted is None:
+        return None
+    source = untrusted.message.partition(" of the FabricOrganization")[0]
+    message = f"accepted without {voting.own_msp_id}; {source}: add it, or apply a Vote with spec.local.package"
+    return no(Reason.UNTRUSTED_SOURCE, message)
+
+
+def consents(voting: VotingObserved) -> bool:
+    """Whether the organization's Vote says what to install, by somebody who can have known what it is about."""
+    wish = spokesman(voting.wishes)
+    return wish is not None and wish.local is not None and knows_content(wish, voting)
 
 
 def _own_package(local: LocalPackage) -> model.Package:

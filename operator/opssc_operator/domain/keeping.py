@@ -12,7 +12,7 @@ from opssc_chaincode.model import ChaincodeContent, Decision, Facts
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import ExecutionMode
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.catchup import consents
+from opssc_operator.domain.choices import consents
 from opssc_operator.domain.trust import judge_source
 from opssc_operator.domain.verdict import Verdict, no
 from opssc_operator.domain.voting import VotingObserved, own_vote

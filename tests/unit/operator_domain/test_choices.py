@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from unit.chaincode import strategies as ledger
 from unit.operator_domain.test_proposal import (
     ACCEPTED,
     DONE,
@@ -19,10 +20,19 @@ from unit.operator_domain.test_proposal import (
     observed,
 )
 
-from opssc_chaincode.model import ChaincodeContent, Connection, Facts, ccaas_label
+from opssc_chaincode.model import (
+    ChaincodeContent,
+    Connection,
+    Facts,
+    Image,
+    KubernetesPackage,
+    Package,
+    ccaas_label,
+)
 from opssc_chaincode.model import Decision as LedgerDecision
 from opssc_operator.api.conditions import ConditionType, Reason
-from opssc_operator.api.organization import ExecutionMode
+from opssc_operator.api.organization import ExecutionMode, VotingMode
+from opssc_operator.api.trust import Trust
 from opssc_operator.api.vote import Decision, LocalPackage
 from opssc_operator.domain.choices import LocalChoice, choose
 from opssc_operator.domain.content import build_package
@@ -30,7 +40,7 @@ from opssc_operator.domain.deployment import Approve
 from opssc_operator.domain.installation import Install
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.verdict import no
-from opssc_operator.domain.voting import VoteWish
+from opssc_operator.domain.voting import VoteWish, VotingRules
 
 DIGEST = "sha256:" + "ab" * 32
 LABEL = ccaas_label("own", DIGEST, Connection(port=9999))
@@ -174,3 +184,62 @@ def test_an_organization_joins_what_it_did_not_vote_for_by_its_own_consent_alone
 
     # Then
     assert acts == [before_commit, after_commit]
+
+
+IMAGE = Image(name="registry.example.com/basic", digest=DIGEST)
+BUILT_BY_PEERS = ledger.proposal(
+    ledger.document(
+        content=ledger.chaincode_content(package=Package(k8s=KubernetesPackage(label="basic_1", image=IMAGE)))
+    )
+)
+
+
+def built_by_peers(**votes: LedgerDecision) -> Facts:
+    cast = {"Org1MSP": LedgerDecision.AGREE, "Org2MSP": LedgerDecision.AGREE, **votes}
+    given = tuple(ledger.vote(BUILT_BY_PEERS, msp_id, how) for msp_id, how in cast.items())
+    return Facts(proposal=BUILT_BY_PEERS, votes=given)
+
+
+WITHOUT_US = built_by_peers()
+TRUSTING = {"rules": VotingRules(VotingMode.MANUAL, trust=Trust(image_registries=("registry.example.com",)))}
+
+
+@pytest.mark.parametrize(
+    ("given_facts", "changes", "acts"),
+    [
+        pytest.param(WITHOUT_US, {}, False, id="untrusted"),
+        pytest.param(WITHOUT_US, {"wishes": (wish(Decision.DISAGREE),)}, False, id="untrusted-and-disagrees-late"),
+        pytest.param(WITHOUT_US, TRUSTING, True, id="trusted"),
+        pytest.param(built_by_peers(Org3MSP=LedgerDecision.AGREE), {}, True, id="agreed"),
+        pytest.param(WITHOUT_US, {"wishes": (AGREED_LATE,)}, True, id="agrees-late"),
+        pytest.param(WITHOUT_US, {"wishes": (wish(local=PROPOSED),)}, True, id="by-local-choice"),
+        pytest.param(
+            WITHOUT_US,
+            {"choice": LocalChoice(None), "target": replace(TARGET, package_id=None)},
+            True,
+            id="without-a-package",
+        ),
+    ],
+)
+def test_peers_run_an_image_that_others_accepted_only_from_trusted_registries_or_by_own_consent(
+    given_facts: Facts, changes: dict[str, Any], acts: bool
+) -> None:
+    # Given
+    bare = replace(DONE.peers[0], installed=False)
+    before = replace(UNDONE, own_msp_id="Org3MSP", peers=(bare,))
+
+    # When
+    decision = decide_proposal(
+        observed(given_facts, **{"own_msp_id": "Org3MSP", "target": TARGET, "deployment": before, **changes})
+    )
+
+    # Then
+    assert any(isinstance(action, Install | Approve) for action in decision.ledger_actions) is acts
+    refused = decision.conditions[ConditionType.INSTALLED].reason is Reason.UNTRUSTED_SOURCE
+    assert refused is not acts
+
+
+def test_an_image_that_is_approved_already_is_not_distrusted_later() -> None:
+    approved = replace(DONE, own_msp_id="Org3MSP")
+    decision = decide_proposal(observed(WITHOUT_US, own_msp_id="Org3MSP", target=TARGET, deployment=approved))
+    assert decision.conditions[ConditionType.READY].holds

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import pytest_asyncio
 from unit.fabric.authority import authority
 
+from fabric_admin.definition import ApprovedDefinition, Definition
 from fabric_admin.errors import ChaincodeError, TransportError
 from fabric_admin.transport import Endpoint
+from opssc_operator.ledger.kept import fetch_approval
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers, PeerAddress
 
 if TYPE_CHECKING:
@@ -90,3 +92,24 @@ async def test_what_no_peer_can_say_is_what_the_first_one_said(peers: OwnPeers) 
 
     with pytest.raises(ChaincodeError, match="peer0 does not know"):
         await peers.ask(CHANNEL, question)
+
+
+async def test_an_approval_that_one_peer_lacks_the_text_of_is_read_from_another(peers: OwnPeers) -> None:
+    # Given
+    class Lifecycle:
+        async def query_approved(self, *_: object, **__: object) -> None:
+            raise ChaincodeError(500, "private data matching public hash version is not available")
+
+    class Knowing:
+        async def query_approved(self, _: str, name: str, sequence: int, **__: object) -> ApprovedDefinition:
+            return ApprovedDefinition(Definition(name=name, version="1.0", sequence=sequence), "basic:" + "00" * 32)
+
+    first, second = peers.all
+    first.lifecycle, second.lifecycle = cast("Any", Lifecycle()), cast("Any", Knowing())
+
+    # When
+    found = await fetch_approval(peers, CHANNEL, "basic", 2)
+
+    # Then
+    assert found is not None
+    assert found.package_id == "basic:" + "00" * 32

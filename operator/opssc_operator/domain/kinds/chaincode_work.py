@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from opssc_chaincode.model import ChaincodeContent
 from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.organization import ExecutionMode
 from opssc_operator.api.proposal import Phase
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.catchup import hesitate
-from opssc_operator.domain.choices import ASIDE_AND_DONE, LocalChoice, stands_aside
+from opssc_operator.domain.choices import ASIDE_AND_DONE, LocalChoice, distrusts, stands_aside
 from opssc_operator.domain.deployment import (
     DeploymentDecision,
     DeploymentObserved,
@@ -28,6 +29,7 @@ from opssc_operator.domain.runtime import LOOK_AGAIN_SECONDS, PeerReach, judge_r
 from opssc_operator.domain.servers import ServerLook, judge_runtime
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.domain.voting import VotingObserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +100,20 @@ class ChaincodeWork:
             return self.choice_problem or hesitation
         committed = is_committed(self.target, self.deployment)
         aside = self.choice_problem or stands_aside(voting, execution=observed.execution, is_committed=committed)
-        return aside or self._distrust(observed)
+        return aside or self._distrust(voting, observed.execution)
 
-    def _distrust(self, observed: ProposalObserved) -> Verdict | None:
+    def _distrust(self, voting: VotingObserved, execution: ExecutionMode) -> Verdict | None:
         """Why a package that others brought is not taken; what is approved, or history, is asked about no more."""
         approval = self.deployment.approval
         done = approval is not None and approval.package_id == self.target.package_id
-        if done or self.origin is None or has_passed(self.target, self.deployment):
+        content = None if voting.facts is None else voting.facts.proposal.content
+        chosen = content if self.choice is None else self.choice.content
+        if done or not isinstance(chosen, ChaincodeContent) or has_passed(self.target, self.deployment):
             return None
-        return judge_origin(voting_observed(observed), self.origin, execution=observed.execution)
+        if self.origin is not None:
+            return judge_origin(voting, self.origin, execution=execution)
+        is_own = self.choice is not None and self.choice.is_own
+        return None if is_own else distrusts(voting, chosen.package)
 
     def _superseded(
         self, deployment: DeploymentDecision, conditions: Conditions, reports: tuple[ReportWish, ...]

@@ -10,6 +10,7 @@ from opssc_chaincode.tally import derive
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.choices import installs_other
 from opssc_operator.domain.content import BuiltPackage, ContentError, build_package, invalid, is_fetched, stated_package
 from opssc_operator.domain.keeping import Kept
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
@@ -38,7 +39,8 @@ async def verify_package(
 ) -> Verdict | None:
     """What is wrong with a package that has to be fetched, or what is waited for; None when all is well.
 
-    It is not fetched once nothing depends on it any more. Raises TransientError.
+    It is not fetched once nothing depends on it any more, be it that this organization installs something else.
+    Raises TransientError.
     """
     facts = await session.view.get(ref)
     if facts is None or not is_fetched(content.package):
@@ -46,10 +48,17 @@ async def verify_package(
     tally = derive(facts, datetime.now(UTC))
     if not tally.open and not tally.accepted:
         return unknown(Reason.VOTING_CLOSED, "voting is over, so the package is not fetched")
-    if tally.accepted and await _is_settled(content, session):
+    if tally.accepted and (_is_replaced(ref, session, packages) or await _is_settled(content, session)):
         return None
     fetched = await packages.obtain(session.settings.namespace, content.package, ref)
     return fetched if isinstance(fetched, Verdict) else judge_fetched(content, fetched)
+
+
+def _is_replaced(ref: ProposalRef, session: OrganizationSession, packages: Packages) -> bool:
+    """Whether the oldest Vote says to install something else here."""
+    votes = packages.store.votes(session.settings.namespace, ref)
+    local = votes[0].spec.local if votes else None
+    return local is not None and installs_other(local.package)
 
 
 async def _is_settled(content: ChaincodeContent, session: OrganizationSession) -> bool:
@@ -84,7 +93,7 @@ async def fetch_to_install(
             return await fetch_installed_package(session.peers, package_id)
         content = work.origin.content
     obtained = await packages.obtain(session.settings.namespace, content.package, ref)
-    if isinstance(obtained, BuiltPackage) and work.origin is not None:
+    if isinstance(obtained, BuiltPackage) and content.package_id is not None:
         obtained = judge_fetched(content, obtained) or obtained
     if isinstance(obtained, Verdict):
         raise TransientError(obtained.message, reason=obtained.reason)
