@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from opssc_tools.fuzz.mutation import MAX_BYTES, mutate
 
-SECONDS_PER_INPUT: Final = 10
+SECONDS_PER_INPUT: Final = 60
+"""Far above what any input takes alone; the machine may be busy, and instrumented code is slow."""
 MEGABYTES: Final = 2048
 MISSING: Final = "atheris is not installed here; it is needed for this command alone: uv pip install atheris"
 
