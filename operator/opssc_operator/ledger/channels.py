@@ -109,7 +109,7 @@ class ChannelReader:
         if known is not None:
             return known
         with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            block = await self.block(channel, number)
+            block = await self.block(channel, number, content_alone=True)
             if block is None or isinstance(block, BlockNotKept):
                 return block
             try:
@@ -145,8 +145,12 @@ class ChannelReader:
                 raise NotProved(message)
             return number if blocks.is_config_block(block) else blocks.last_config_index(block)
 
-    async def block(self, channel: str, number: int) -> common_pb2.Block | BlockNotKept | None:
+    async def block(
+        self, channel: str, number: int, *, content_alone: bool = False
+    ) -> common_pb2.Block | BlockNotKept | None:
         """Block ``number`` of any type; None while the own peer's chain is not that long.
+
+        ``content_alone``: its metadata, which says what config block is in force, is not needed.
 
         Raises FabricError, and NotProved when it has to come from the listed orderers and does not.
         """
@@ -161,11 +165,12 @@ class ChannelReader:
                 return None
             if not self._history.available:
                 return BlockNotKept(number)
-            return await self._proved(number, await _shown(peer, channel))
+            return await self._proved(number, await _shown(peer, channel), content_alone=content_alone)
 
-    async def _proved(self, number: int, shown: ChannelConfig) -> common_pb2.Block:
+    async def _proved(self, number: int, shown: ChannelConfig, *, content_alone: bool) -> common_pb2.Block:
+        prove = self._history.content if content_alone else self._history.block
         try:
-            return await self._history.block(number, shown)
+            return await prove(number, shown)
         except FabricError as exc:
             message = f"block {number} of channel {shown.channel_id}, which no own peer keeps: {explain(exc)}"
             raise NotProved(f"{message}; list a peer that has it first") from exc

@@ -2,24 +2,30 @@
 
 Nothing is believed because an orderer sent it: a block counts when its hashes are right, when its transactions are of
 the channel that was asked for, and when signatures satisfy the BlockValidation policy of the configuration that the own
-peer shows. Signatures alone do not say of which channel a block is, and the same orderers may serve several.
+peer shows. Signatures alone do not say of which channel a block is, and the same orderers may serve several. What
+orderers signed that were replaced since is proved by the hashes that lead to it from a block of today's orderers.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from fabric_protos.common import common_pb2, configtx_pb2
 
 from fabric_admin import blocks
 from fabric_admin.channelconfig import ChannelConfig
-from fabric_admin.errors import BlockError, FabricError
+from fabric_admin.errors import BlockError, FabricError, PolicyNotSatisfied
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection, Endpoint
 
 FETCH_SECONDS: Final = 10.0
+CHAIN_BLOCKS: Final = 200
+"""How many blocks after one are looked at for a block that today's orderers signed."""
+CHAIN_SECONDS: Final = 30.0
 
 
 class ConfigHistory:
@@ -53,10 +59,46 @@ class ConfigHistory:
             raise BlockError("the genesis block is not the one that block 1 follows")
         return found
 
+    async def content(self, number: int, current: ChannelConfig) -> common_pb2.Block:
+        """Header and data of block ``number``, proved as by ``block``, or by the hashes of those after it.
+
+        The metadata is left out: no hash covers it. Raises FabricError.
+        """
+        found = await self._fetch(current.channel_id, number)
+        _check_channel(found, current.channel_id)
+        if blocks.data_hash(found.data) != found.header.data_hash:
+            raise BlockError(f"the data of block {number} is not what its header says")
+        try:
+            blocks.verify_signed(found, current)
+        except (PolicyNotSatisfied, BlockError) as exc:
+            await self._check_followed(found.header, current, exc)
+        return common_pb2.Block(header=found.header, data=found.data)
+
+    async def _check_followed(
+        self, header: common_pb2.BlockHeader, current: ChannelConfig, otherwise: FabricError
+    ) -> None:
+        """Check that an unbroken chain leads from a signed block to ``header``; raises ``otherwise`` when none is near.
+
+        Raises FabricError.
+        """
+        last, number = header, header.number
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CHAIN_SECONDS):
+                for later in range(number + 1, number + 1 + CHAIN_BLOCKS):
+                    follower = await self._fetch(current.channel_id, later)
+                    if follower.header.previous_hash != blocks.header_hash(last):
+                        raise BlockError(f"block {later - 1} is not the one that block {later} follows")
+                    with suppress(PolicyNotSatisfied):
+                        _check_channel(follower, current.channel_id)
+                        blocks.verify_signed(follower, current)
+                        return
+                    last = follower.header
+        raise otherwise
+
     async def config_block(self, tip: int, current: ChannelConfig) -> common_pb2.Block:
         """The block that holds the ``current`` configuration of a chain that ends in ``tip``; raises FabricError."""
         number = blocks.last_config_index(await self.block(tip, current))
-        found = await self.block(number, current)
+        found = await self.content(number, current)
         if _configuration(found) != current.config:
             raise BlockError(f"config block {number} does not hold the configuration that the own peer shows")
         return found
