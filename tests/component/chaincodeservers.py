@@ -127,11 +127,13 @@ class Ground:
         proposals = Proposals()
         runner = Runner(queue, {KeyKind.SERVER: servers_part, KeyKind.PROPOSAL: proposals}, workers=2)
         running = asyncio.create_task(runner.run())
-        yield cls(cluster, namespace, organization, book, peer, proposals, clock)
-        running.cancel()
-        await asyncio.wait({running})
-        await watches.close()
-        await kube.close()
+        try:
+            yield cls(cluster, namespace, organization, book, peer, proposals, clock)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            await watches.close()
+            await kube.close()
 
     def claim(self, server: Served, *, number: int = 1, settings: ServerSettings = RUN, **changes: Any) -> None:
         """What proposal `asset-<number>` claims."""
