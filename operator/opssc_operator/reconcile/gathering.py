@@ -79,7 +79,7 @@ class Gatherer:
             ),
             manifest=_state(objects.manifest, session.msp_id, facts),
             mirror=_state(objects.mirror, session.msp_id, None),
-            mirror_wanted=self._mirror_wanted(organization, ref, facts, tally, objects),
+            mirror_wanted=self._mirror_wanted(organization, session, ref, facts, tally, objects),
             mirror_until=retained_until(facts, tally, organization.spec.mirror.retention),
             wishes=tuple(_wish(vote) for vote in objects.votes),
             facts=facts,
@@ -165,6 +165,7 @@ class Gatherer:
     def _mirror_wanted(
         self,
         organization: FabricOrganization,
+        session: OrganizationSession,
         ref: ProposalRef,
         facts: Facts | None,
         tally: Tally | None,
@@ -181,14 +182,21 @@ class Gatherer:
         until = retained_until(facts, tally, spec.mirror.retention)
         if until is not None and datetime.now(UTC) > until:
             return False
-        return ended(tally) or objects.mirror is not None or self._room(organization, ref)
+        return ended(tally) or objects.mirror is not None or self._room(organization, session, ref)
 
-    def _room(self, organization: FabricOrganization, ref: ProposalRef) -> bool:
-        """Whether another open proposal of this creator may be mirrored."""
+    def _room(self, organization: FabricOrganization, session: OrganizationSession, ref: ProposalRef) -> bool:
+        """Whether another open proposal of this creator may be mirrored.
+
+        Where this organization is no member its objects never show an end, so the ledger says which are over.
+        """
+        over = {outline.ref for outline in session.view.outlines() if outline.ended}
         mirrored = (
             known
             for known in self.store.proposals_all(organization.metadata.namespace)
-            if known.metadata.mirrored and known.spec.creator == ref.creator and known.status.get("phase") not in ENDED
+            if known.metadata.mirrored
+            and known.spec.creator == ref.creator
+            and known.status.get("phase") not in ENDED
+            and known.ref(session.msp_id) not in over
         )
         return sum(1 for _ in mirrored) < MIRROR_LIMIT
 

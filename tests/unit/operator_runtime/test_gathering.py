@@ -48,9 +48,14 @@ class Session:
         self.view = self.reader = self.deployments = self
         self.positions: dict[str, Any] = {}
 
+        self.over: tuple[ProposalRef, ...] = ()
+
     async def get(self, ref: ProposalRef) -> Facts | None:
         del ref
         return self.facts
+
+    def outlines(self) -> tuple[SimpleNamespace, ...]:
+        return tuple(SimpleNamespace(ref=ref, ended=True) for ref in self.over)
 
     async def current(self, channel: str, *, max_age_seconds: float = math.inf) -> ChannelView:
         del channel
@@ -96,15 +101,16 @@ async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifes
 
 
 @pytest.mark.parametrize(
-    ("mirrors", "phase", "wanted"),
+    ("mirrors", "phase", "over", "wanted"),
     [
-        pytest.param(MIRROR_LIMIT, "Voting", False, id="no-room"),
-        pytest.param(MIRROR_LIMIT - 1, "Voting", True, id="room-for-one"),
-        pytest.param(MIRROR_LIMIT, "Rejected", True, id="those-are-over"),
+        pytest.param(MIRROR_LIMIT, "Voting", (), False, id="no-room"),
+        pytest.param(MIRROR_LIMIT - 1, "Voting", (), True, id="room-for-one"),
+        pytest.param(MIRROR_LIMIT, "Rejected", (), True, id="those-are-over"),
+        pytest.param(MIRROR_LIMIT, "Accepted", ("spam-7",), True, id="one-is-over-where-others-are-members"),
     ],
 )
 async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_s(
-    manifests: Manifests, mirrors: int, phase: str, wanted: bool
+    manifests: Manifests, mirrors: int, phase: str, over: tuple[str, ...], wanted: bool
 ) -> None:
     # Given
     store = ObjectStore()
@@ -119,7 +125,9 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
     proposal = ledger.proposal(ProposalDocument.parse(planned(spec()).document), creator="Org2MSP")
 
     # When
-    session = cast("OrganizationSession", Session(Facts(proposal=proposal)))
+    ledger_shows = Session(Facts(proposal=proposal))
+    ledger_shows.over = tuple(ProposalRef("Org2MSP", name) for name in over)
+    session = cast("OrganizationSession", ledger_shows)
     workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
     observed = await Gatherer(store, workers).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
 
