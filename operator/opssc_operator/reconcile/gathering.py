@@ -79,7 +79,7 @@ class Gatherer:
             ),
             manifest=_state(objects.manifest, session.msp_id, facts),
             mirror=_state(objects.mirror, session.msp_id, None),
-            mirror_wanted=self._mirror_wanted(organization, session, ref, facts, tally, objects),
+            mirror_wanted=self._mirror_wanted(organization, session, facts, tally, objects),
             mirror_until=retained_until(facts, tally, organization.spec.mirror.retention),
             wishes=tuple(_wish(vote) for vote in objects.votes),
             facts=facts,
@@ -166,7 +166,6 @@ class Gatherer:
         self,
         organization: FabricOrganization,
         session: OrganizationSession,
-        ref: ProposalRef,
         facts: Facts | None,
         tally: Tally | None,
         objects: Objects,
@@ -174,6 +173,7 @@ class Gatherer:
         spec = organization.spec
         if facts is None or tally is None or not spec.mirror.enabled:
             return False
+        ref = ProposalRef(facts.proposal.creator.msp_id, facts.proposal.id)
         if ref.creator == spec.msp_id and not is_revision(ref.id):
             return False
         kind = on_ledger(facts.proposal.kind)
