@@ -51,7 +51,7 @@ async def test_of_two_accepted_proposals_for_one_sequence_the_later_is_carried_o
 ) -> None:
     # Given: a package that no peer can build is accepted; it would never be installed
     scenario = new_scenario()
-    image = {"name": "ghcr.io/consortium/asset", "digest": scenario.package.digest}
+    image = {"name": "ghcr.io/opssc/asset", "digest": scenario.package.digest}
     stuck = replace(scenario, ref=ProposalRef("Org1MSP", f"{scenario.chaincode}-stuck"))
     await stuck.propose(package={"type": "k8s", "k8s": {"label": "asset", "image": image}})
     await stuck.agree()
