@@ -5,9 +5,10 @@ An object is only ever written or deleted when it carries the operator's own lab
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -54,6 +55,8 @@ from opssc_operator.reconcile.store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
+ASK_SECONDS: Final = 5.0
+"""How long a server waits for proposals that may claim it and that cannot be looked at."""
 LOOK_AGAIN_SECONDS: Final = 10.0
 """How soon to look again whether a peer still uses a package, which no event tells."""
 REFUSED_SECONDS: Final = 60.0
@@ -79,6 +82,8 @@ class ServerReconciler:
     book: ServerBook
     watches: ServerWatches
     clock: Callable[[], datetime]
+    _asked: dict[Key, float] = field(default_factory=dict)
+    """Since when (loop time) a server waits for proposals that nobody has looked at yet."""
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the server of one package to what all claims on it say."""
@@ -89,14 +94,20 @@ class ServerReconciler:
             place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
             asked = any(claim.wish is Wish.RUN for claim in self.book.claims(key.namespace, key.name))
             await self.watches.ensure(key.namespace, place, asked=asked)
-            if self._ask_unknown(key, session):
-                return Result(LOOK_AGAIN_SECONDS)
+            unknown = self._ask_unknown(key, session)
+            if not unknown:
+                self._asked.pop(key, None)
+            elif not self._waited(key):
+                return Result(ASK_SECONDS)
             if organization.spec.suspend:
                 return Result()
             decision, again = await self._decide(key, session)
             match decision:
                 case Run():
                     again = await self._run(key, organization, decision)
+                case Remove() if unknown:
+                    # Something that cannot be looked at keeps nothing away that is asked for, and loses nothing.
+                    again = LOOK_AGAIN_SECONDS
                 case Remove():
                     await self._remove(key, organization)
         except AccessDenied as exc:
@@ -107,6 +118,11 @@ class ServerReconciler:
             self.book.set_problem(key.namespace, key.name, exc.message)
             return Result(REFUSED_SECONDS)
         return Result(again)
+
+    def _waited(self, key: Key) -> bool:
+        """Whether proposals that cannot be looked at have kept this server waiting long enough."""
+        now = asyncio.get_running_loop().time()
+        return now - self._asked.setdefault(key, now) >= ASK_SECONDS
 
     def _ask_unknown(self, key: Key, session: OrganizationSession) -> bool:
         """Ask for proposals nobody has looked at since the start, and that may claim the server; whether there are any.

@@ -24,7 +24,7 @@ from opssc_operator.kube.objects import DEPLOYMENTS
 from opssc_operator.reconcile.keys import Key, proposal_key, server_key
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.serverbook import ServerBook
-from opssc_operator.reconcile.servers import ServerReconciler, plan_of
+from opssc_operator.reconcile.servers import ASK_SECONDS, ServerReconciler, plan_of
 from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.serverwatch import ServerWatches
 from opssc_operator.reconcile.store import ObjectStore
@@ -200,6 +200,24 @@ async def test_settings_wait_for_the_proposal_that_kept_the_package(manifests: M
         # Then: a proposal for another chaincode, which was not looked at either, stands in nobody's way
         assert (before, ground.replicas) == ([3], [3])
         assert ("services", LABEL) in ground.objects.stored
+
+
+async def test_a_proposal_that_cannot_be_looked_at_keeps_nobody_s_server_away_and_costs_nobody_one(
+    manifests: Manifests,
+) -> None:
+    async with Ground.open(manifests, outline(2)) as ground:
+        # Given: two servers wait for a proposal that nobody can look at, for longer than they should
+        ground.run_before(MANY)
+        ground.reconciler._asked[SERVER] = asyncio.get_running_loop().time() - ASK_SECONDS
+
+        # When: nobody asks for the server, then somebody does
+        await ground.reconciler.reconcile(SERVER)
+        unclaimed = ground.replicas
+        ground.note(outline(1, package_id=PACKAGE_ID), claim(1, FEW))
+        await ground.reconciler.reconcile(SERVER)
+
+        # Then
+        assert (unclaimed, ground.replicas) == ([3], [1])
 
 
 async def test_what_changed_while_nobody_watched_is_told_to_who_claims_it(manifests: Manifests) -> None:
