@@ -31,14 +31,11 @@ CHANNELS = (
     ChannelSpec("changing", members=("Org1MSP", "Org2MSP", "Org3MSP")),
 )
 SCENARIO_SECONDS = 300
+UNEXPECTED = "reconcile failed unexpectedly"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run all scenarios in the event loop that the consortium lives in, each with time for its set-up.
-
-    Chaincode servers come first: what is known of them is told apart best while the ledger holds few proposals.
-    """
-    items.sort(key=lambda item: not (HERE in item.path.parents and item.path.name == "test_servers.py"))
+    """Run all scenarios in the event loop that the consortium lives in, each with time for its set-up."""
     for item in items:
         if HERE in item.path.parents and inspect.iscoroutinefunction(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
@@ -59,6 +56,9 @@ async def consortium(
     )
     async with Consortium.start(spec) as running:
         yield running
+        logs = (spec.directory / "logs").glob("operator-*.log")
+        stumbled = [log.name for log in logs if UNEXPECTED in log.read_text()]
+        assert not stumbled, f"{UNEXPECTED}: {stumbled}"
 
 
 @pytest.fixture(scope="session")

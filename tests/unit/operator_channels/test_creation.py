@@ -192,7 +192,7 @@ def test_no_node_joins_twice_and_nothing_is_told_before_all_is_shown(nodes: list
 def test_the_status_shows_what_the_channel_has() -> None:
     watched = replace(seen(), work=CreationWork(CHANGE, EXPECTED, (ORDERER,), (PEER,)))
 
-    fields = channel_status(watched)
+    fields = channel_status(watched, {})
 
     assert fields["diff"] == CHANGE.lines
     assert [each.msp_id for each in fields["organizations"]] == list(facts().proposal.snapshot.members)

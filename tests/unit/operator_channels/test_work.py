@@ -416,8 +416,26 @@ def test_applied_is_what_the_chain_shows_and_is_reported() -> None:
     assert [(wish.step, wish.evidence) for wish in stage.reports] == [
         (Step.APPLIED, Evidence(config_block=9, config_hash="ef" * 32))
     ]
-    shown = channel_status(replace(observed(facts), work=work))
+    shown = channel_status(replace(observed(facts), work=work), {})
     assert (shown["submission"].by, shown["submission"].block) == (ORG2, 9)
+
+
+@pytest.mark.parametrize(
+    ("standing", "by"),
+    [
+        pytest.param({}, None, id="nothing was said"),
+        pytest.param({"submission": {"by": ORG2, "block": 9}}, ORG2, id="it was said"),
+        pytest.param({"submission": {"by": ORG2, "block": 8}}, None, id="it was said of another block"),
+        pytest.param({"submission": {"block": 9}}, None, id="nobody was named"),
+    ],
+)
+def test_who_submitted_stands_when_only_the_own_report_is_read(standing: dict[str, Any], by: str | None) -> None:
+    facts = agreed(proposed(), ORG1, ORG2, signed=(ORG1, ORG2))
+    work = replace(work_of(facts), applied=AppliedIn(9, "ef" * 32, ""))
+
+    shown = channel_status(replace(observed(facts), work=work), standing)
+
+    assert (shown["submission"].by, shown["submission"].block) == (by, 9)
 
 
 def test_an_update_whose_ground_moved_is_stale_and_proposed_anew_by_its_creator() -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AppliedIn:
-    """The config block that holds an update: its number, its hex header hash, and the MSP ID of who sent the update."""
+    """The config block that holds an update: its number, its hex header hash, and the MSP ID of who sent the update.
+
+    ``submitter`` is empty when the own report was read and not the chain.
+    """
 
     block: int
     block_hash: str

@@ -60,5 +60,4 @@ class ChannelKind:
 
     def status_fields(self, observed: ProposalObserved, standing: Mapping[str, JsonValue]) -> Mapping[str, Any]:
         """Base, difference, signatures, policies, organizations and submission."""
-        del standing
-        return channel_status(observed)
+        return channel_status(observed, standing)

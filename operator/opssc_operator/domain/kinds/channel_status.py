@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import JsonValue
+
 from fabric_admin.channelconfig import Verdict as PolicyVerdict
 from opssc_chaincode.model import ChannelContent, Facts, Outcome, Step
 from opssc_chaincode.tally import Tally
@@ -17,6 +19,7 @@ from opssc_operator.api.channel_proposal import (
     SubmissionRecord,
 )
 from opssc_operator.api.fields import status_text
+from opssc_operator.domain.channels.history import AppliedIn
 from opssc_operator.domain.kinds.channel_work import ChannelChange, UpdateWork
 from opssc_operator.domain.kinds.creation_work import CreationWork
 from opssc_operator.domain.observation import ProposalObserved
@@ -26,8 +29,8 @@ LINES: Final = 128
 POLICIES: Final = 64
 
 
-def channel_status(observed: ProposalObserved) -> Mapping[str, Any]:
-    """The fields by attribute name; without facts only what a dry run shows."""
+def channel_status(observed: ProposalObserved, standing: Mapping[str, JsonValue]) -> Mapping[str, Any]:
+    """The fields by attribute name, given the status as it stands; without facts only what a dry run shows."""
     fields: dict[str, Any] = {}
     work = observed.work if isinstance(observed.work, UpdateWork) else None
     creation = observed.work if isinstance(observed.work, CreationWork) else None
@@ -43,9 +46,18 @@ def channel_status(observed: ProposalObserved) -> Mapping[str, Any]:
     fields["organizations"] = _organizations(tally, facts)
     if work is not None:
         if work.applied is not None:
-            fields["submission"] = SubmissionRecord(by=work.applied.submitter, block=work.applied.block)
+            fields["submission"] = _submission(work.applied, standing)
         fields["successor"] = work.succeeded_by or None
     return fields
+
+
+def _submission(applied: AppliedIn, standing: Mapping[str, JsonValue]) -> SubmissionRecord:
+    """Whose envelope the block holds; what was said of the same block stands when the chain was not asked again."""
+    before = standing.get("submission")
+    by = applied.submitter
+    if not by and isinstance(before, dict) and before.get("block") == applied.block:
+        by = str(before.get("by") or "")
+    return SubmissionRecord(by=by or None, block=applied.block)
 
 
 def _change(change: ChannelChange) -> dict[str, Any]:
