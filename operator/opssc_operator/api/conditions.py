@@ -37,6 +37,8 @@ class ConditionType(StrEnum):
     INITIALIZED = "Initialized"
     # ChannelProposal
     APPLIED = "Applied"
+    # FabricChannel
+    CONSENTERS_VALID = "ConsentersValid"
     # CharterProposal
     IN_FORCE = "InForce"
     # Vote
@@ -63,6 +65,7 @@ class Reason(StrEnum):
     INITIALIZED = "Initialized"
     IN_FORCE = "InForce"
     COUNTED = "Counted"
+    CERTIFICATES_VALID = "CertificatesValid"
     READY = "Ready"
 
     # At work or waiting for others; nobody here needs to do anything.
@@ -93,6 +96,7 @@ class Reason(StrEnum):
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, no secret
     IDENTITY_INVALID = "IdentityInvalid"
     CERTIFICATE_EXPIRED = "CertificateExpired"
+    CERTIFICATE_EXPIRING = "CertificateExpiring"
     UNKNOWN_MSP = "UnknownMSP"
     NO_PEERS = "NoPeers"
     PEER_UNREACHABLE = "PeerUnreachable"

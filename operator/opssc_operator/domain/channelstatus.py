@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from fabric_admin.channelconfig import LIFECYCLE_ENDORSEMENT, ChannelConfig
@@ -28,6 +29,7 @@ from opssc_operator.api.channel import (
 )
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.consenterexpiry import find_ends, judge_ends
 from opssc_operator.domain.silence import silence_note, silent_members
 from opssc_operator.domain.verdict import Verdict, no, yes
 
@@ -71,6 +73,7 @@ class ChannelObserved:
     chaincodes: tuple[CommittedChaincode, ...]
     governance_channel: str
     governing: frozenset[str] | None
+    now: datetime
 
 
 def channel_status(observed: ChannelObserved, *, generation: int) -> FabricChannelStatus:
@@ -99,7 +102,10 @@ def channel_status(observed: ChannelObserved, *, generation: int) -> FabricChann
 
 
 def channel_conditions(observed: ChannelObserved) -> Mapping[ConditionType, Verdict]:
-    """Ready: what the object shows is what the own peers show; the message names what calls for attention."""
+    """Ready: what the object shows is what the own peers show; the message names what calls for attention.
+
+    ConsentersValid is left out where no consenter can be read.
+    """
     notes = []
     silent = silent_members(observed.config.members, observed.governing)
     if silent:
@@ -110,7 +116,9 @@ def channel_conditions(observed: ChannelObserved) -> Mapping[ConditionType, Verd
     problem = lifecycle_problem(observed.config)
     if problem:
         notes.append(f"no chaincode can be proposed: {problem}")
-    return {ConditionType.READY: yes(Reason.READY, "; ".join(notes) or "as the own peers show it")}
+    ready = {ConditionType.READY: yes(Reason.READY, "; ".join(notes) or "as the own peers show it")}
+    ends = find_ends(observed.config)
+    return {**ready, ConditionType.CONSENTERS_VALID: judge_ends(ends, observed.now)} if ends else ready
 
 
 def failing_conditions(reason: Reason, message: str) -> Mapping[ConditionType, Verdict]:

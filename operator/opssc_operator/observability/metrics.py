@@ -1,6 +1,6 @@
 """Every metric of the operator, on a registry of its own; `docs/metrics.md` is its table.
 
-Labels are closed sets or configured endpoints: never names of proposals, transactions or other people's text.
+Labels are closed sets, channels or configured endpoints: never names of proposals, transactions or other people's text.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ class Metrics:
             "opssc_watch_events_total", "Watch events received, by kind and type.", ("kind", "type"), registry=registry
         )
         self.objects = Gauge("opssc_objects", "Objects known from the watch.", ("kind",), registry=registry)
+        self.consenter_expiry = Gauge(
+            "opssc_consenter_certificate_expiry_timestamp_seconds",
+            "When the first certificate of a consenter expires, in seconds since 1970.",
+            ("namespace", "channel", "consenter"),
+            registry=registry,
+        )
         self.build_info = Gauge(
             "opssc_build_info", "Always 1; the version is the label.", ("version",), registry=registry
         )

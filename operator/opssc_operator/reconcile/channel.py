@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,12 +25,14 @@ from opssc_operator.domain.channelstatus import (
     keep_height,
     refusing_conditions,
 )
+from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.inventory import Holding
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.consentergauge import ConsenterGauge
 from opssc_operator.reconcile.keys import Key
 from opssc_operator.reconcile.kinds.grounds import is_true
 from opssc_operator.reconcile.mirrors import owned_metadata
@@ -61,6 +64,7 @@ class ChannelReconciler:
     kube: KubeClient
     store: ObjectStore
     sessions: Sessions
+    ends: ConsenterGauge = field(default_factory=ConsenterGauge)
 
     async def reconcile(self, key: Key) -> Result:
         """Make, write or remove the object of one channel."""
@@ -72,9 +76,11 @@ class ChannelReconciler:
             await write_status(self.kube, Kind.FABRIC_CHANNEL, other, status, refusing_conditions(message))
         organization, session = self.store.organization(key.namespace), self.sessions.get(key.namespace)
         if organization is None or session is None:
+            self.ends.show(key, {})
             return Result()
         try:
             if not await session.inventory.joined(channel):
+                self.ends.show(key, {})
                 await self._remove(objects.own)
                 return Result()
             if session.following < MAX_FOLLOWED:
@@ -85,6 +91,7 @@ class ChannelReconciler:
             if objects.own is not None:
                 await self._tell_failure(objects.own, exc)
             raise
+        self.ends.show(key, earliest_ends(find_ends(observed.config)))
         own = objects.own or await self._create(organization, channel)
         if own is None:
             return Result()
@@ -162,6 +169,7 @@ async def _observe(organization: FabricOrganization, session: OrganizationSessio
         chaincodes=tuple(chaincodes),
         governance_channel=governance.channel,
         governing=await _governing(session, governance.channel),
+        now=datetime.now(UTC),
     )
 
 

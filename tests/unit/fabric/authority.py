@@ -52,7 +52,9 @@ class Authority:
         """The organization's MSP."""
         return MSP.from_config(self.config())
 
-    def issue(self, role: str, *, name: str = "someone", ed25519_key: bool = False) -> SigningIdentity:
+    def issue(
+        self, role: str, *, name: str = "someone", ed25519_key: bool = False, until: datetime = END
+    ) -> SigningIdentity:
         """A new identity with the OU of a role."""
         key: PrivateKey = (
             ed25519.Ed25519PrivateKey.generate() if ed25519_key else ec.generate_private_key(ec.SECP256R1())
@@ -60,10 +62,15 @@ class Authority:
         subject = x509.Name(
             [x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, role), x509.NameAttribute(NameOID.COMMON_NAME, name)]
         )
-        return SigningIdentity(self.msp_id, self._sign(subject, key.public_key(), ca=False), key)
+        return SigningIdentity(self.msp_id, self._sign(subject, key.public_key(), ca=False, until=until), key)
 
     def _sign(
-        self, subject: x509.Name, key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey, *, ca: bool
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
+        *,
+        ca: bool,
+        until: datetime = END,
     ) -> x509.Certificate:
         self._serial += 1
         return (
@@ -73,7 +80,7 @@ class Authority:
             .public_key(key)
             .serial_number(self._serial)
             .not_valid_before(START)
-            .not_valid_after(END)
+            .not_valid_after(until)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .sign(self._key, hashes.SHA256())

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.fabric.channel import BFT_PROFILE, PROFILE, build, load
+from unit.fabric.channel import BFT_PROFILE, NOW, PROFILE, build, load
 
 from fabric_admin.channelconfig import ChannelConfig, edits
 from fabric_admin.definition import CollectionConfig, Definition, collection_package, signature_policy_parameter
@@ -57,6 +57,7 @@ def observed(**changes: Any) -> ChannelObserved:
         chaincodes=(FOREIGN, MANAGED),
         governance_channel="ops-channel",
         governing=frozenset({"Org1MSP", "Org2MSP", "Org3MSP"}),
+        now=NOW,
     )
     return replace(usual, **changes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from unit.fabric.authority import END
 from unit.fabric.channel import PROFILE, build, load
 from unit.operator_domain.test_content import CHANNEL
 
@@ -12,6 +13,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.inventory import ChannelInventory
+from opssc_operator.observability.metrics import METRICS
 from opssc_operator.reconcile.channel import MAX_FOLLOWED, ChannelReconciler
 from opssc_operator.reconcile.keys import channel_key
 from opssc_operator.reconcile.queue import WorkQueue
@@ -60,7 +62,7 @@ class Session:
 
     def __init__(self, *, joined: bool = True, failure: TransientError | None = None) -> None:
         self.inventory = self.reader = self.view = self
-        self._joined, self._failure = joined, failure
+        self.has_joined, self._failure = joined, failure
         self.followed: list[str] = []
         self.following = 0
         self.loaded = True
@@ -69,7 +71,7 @@ class Session:
         del channel
         if self._failure is not None:
             raise self._failure
-        return self._joined
+        return self.has_joined
 
     async def look(self, channel: str) -> ChannelInventory:
         del channel
@@ -116,6 +118,37 @@ async def test_a_channel_that_is_joined_gets_an_object_and_is_followed(manifests
     made = setup.store.get(Kind.FABRIC_CHANNEL, "org1", "mychannel")
     assert made is not None
     assert made.metadata.mirrored
+
+
+def shown_ends() -> dict[str, float]:
+    """What the metric says of the channel, by consenter."""
+    samples = (sample for family in METRICS.consenter_expiry.collect() for sample in family.samples)
+    return {
+        sample.labels["consenter"]: sample.value
+        for sample in samples
+        if (sample.labels["namespace"], sample.labels["channel"]) == ("org1", "mychannel")
+    }
+
+
+async def test_the_ends_of_consenters_are_shown_for_as_long_as_the_channel_is(manifests: Manifests) -> None:
+    # Given
+    setup = Setup(manifests, session := Session())
+
+    # When
+    await setup.reconciler.reconcile(KEY)
+
+    # Then
+    ((_, status),) = setup.cluster.written
+    assert {item["type"]: item["status"] for item in status["conditions"]} == {
+        "Ready": "True",
+        "ConsentersValid": "True",
+    }
+    assert shown_ends() == dict.fromkeys(("orderer1:7050", "orderer2:7050", "orderer3:7050"), END.timestamp())
+
+    # And
+    session.has_joined = False
+    await setup.reconciler.reconcile(KEY)
+    assert shown_ends() == {}
 
 
 async def test_no_more_streams_than_there_may_be_are_opened_to_show_channels(manifests: Manifests) -> None:
