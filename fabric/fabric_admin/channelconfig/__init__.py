@@ -9,6 +9,7 @@ from fabric_admin.channelconfig.channel import (
     policy_rule,
 )
 from fabric_admin.channelconfig.consensus import BFT, ETCDRAFT, Consensus, Consenter, RaftOptions
+from fabric_admin.channelconfig.consenter_check import check_consenters
 from fabric_admin.channelconfig.delta import compute_update
 from fabric_admin.channelconfig.difference import diff
 from fabric_admin.channelconfig.elements import Kind
@@ -37,6 +38,7 @@ __all__ = [
     "RaftOptions",
     "Verdict",
     "assemble",
+    "check_consenters",
     "compute_update",
     "diff",
     "edits",

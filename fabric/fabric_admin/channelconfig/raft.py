@@ -48,10 +48,10 @@ def check_metadata(current: ChannelConfig, proposed: ChannelConfig, now: datetim
     try:
         metadata = raft_metadata(after.metadata)
         try:
-            _check(metadata, _tls_authorities(proposed), now)
+            _check(metadata, tls_authorities(proposed), now)
         except ConfigError as exc:
             raise ConfigError(f"invalid new config metadata: {exc}", element=ELEMENT) from exc
-        _check_membership(raft_metadata(before.metadata), metadata, _tls_authorities(proposed), now)
+        _check_membership(raft_metadata(before.metadata), metadata, tls_authorities(proposed), now)
     except ConfigError as exc:
         raise ConfigUpdateRefused(STAGE, str(exc), element=ELEMENT, remedy=_remedy(str(exc))) from exc
 
@@ -156,7 +156,8 @@ def _certificate(pem: bytes) -> x509.Certificate:
         raise ConfigError(f"{exc} TLS certificate has invalid ASN1 structure") from exc
 
 
-def _tls_authorities(proposed: ChannelConfig) -> Pool:
+def tls_authorities(proposed: ChannelConfig) -> Pool:
+    """Return the TLS CAs of all orderer organizations; raises ConfigError, IdentityError for what cannot be read."""
     roots: list[x509.Certificate] = []
     intermediates: list[x509.Certificate] = []
     for organization in proposed.orderer_organizations.values():

@@ -56,7 +56,9 @@ def spec(**fields: Any) -> ChannelProposalSpec:
 def content_of(manifest: ChannelProposalSpec) -> ChannelContent:
     start = config(channel.OLD_PROFILE) if "setCapability" in str(manifest.changes) else config()
     changes = resolve_changes(manifest, {})
-    return update_content(manifest.channel, changes, compute_delta(start, changes, governance=False).update)
+    return update_content(
+        manifest.channel, changes, compute_delta(start, changes, governance=False, at=channel.NOW).update
+    )
 
 
 def creation() -> tuple[ChannelProposalSpec, ChannelContent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -53,9 +54,10 @@ def consenter(number: int) -> dict[str, Any]:
 
 
 def delta_of(*given: dict[str, Any], on: ChannelConfig | None = None, governance: bool = False) -> Delta:
-    return compute_delta(on or config(), changes(*given), governance=governance)
+    return compute_delta(on or config(), changes(*given), governance=governance, at=NOW)
 
 
+EXPIRED = authority(ORDERER).issue("orderer", until=NOW - timedelta(days=1)).certificate_pem.decode()
 ADDED = {"addOrganization": {"mspID": "Org4MSP", "definition": definition("Org4MSP")}}
 EVERY_CHANGE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "addOrganization": (ADDED, MAJORITY, "/Channel/Application/Org4MSP"),
@@ -204,6 +206,26 @@ def test_changes_build_on_each_other() -> None:
             id="the last consenter",
         ),
         pytest.param(
+            [{"addConsenter": consenter(number)} for number in (4, 5)],
+            "/Channel/Orderer/ConsensusType: update of more than one consenter at a time is not supported",
+            id="two consenters at once",
+        ),
+        pytest.param(
+            [{"addConsenter": {**consenter(4), "host": "orderer2"}}],
+            "changes[0].addConsenter: consenter orderer2:7050 exists already",
+            id="an endpoint twice",
+        ),
+        pytest.param(
+            [{"addConsenter": {**consenter(4), "serverTlsCert": authority("StrangerMSP").pem.decode()}}],
+            "consenter orderer4:7050 has invalid certificate: verifying tls server cert",
+            id="a foreign certificate",
+        ),
+        pytest.param(
+            [{"replaceConsenterCertificates": {"host": "orderer2", "port": 7050, "clientTlsCert": EXPIRED}}],
+            "consenter orderer2:7050 has invalid certificates: verifying tls client cert",
+            id="an expired certificate",
+        ),
+        pytest.param(
             [{"setCapability": {"section": "Application", "level": "V9_9"}}], "panics", id="unknown capability"
         ),
         pytest.param(
@@ -244,14 +266,14 @@ def test_a_policy_that_is_no_matter_of_organizations_is_refused_with_its_text() 
 def test_a_raw_update_is_judged_like_one_computed_here() -> None:
     computed = delta_of(ADDED)
 
-    assert judge_update(config(), computed.update, governance=False) == computed
+    assert judge_update(config(), computed.update, governance=False, at=NOW) == computed
 
 
 def test_a_raw_update_for_another_config_is_refused() -> None:
     later = channel.load(config().updated_by(delta_of(EVERY_CHANGE["setACL"][0]).update))
 
     with pytest.raises(ChangeRefused, match="ACLs"):
-        judge_update(later, delta_of(EVERY_CHANGE["setACL"][0]).update, governance=False)
+        judge_update(later, delta_of(EVERY_CHANGE["setACL"][0]).update, governance=False, at=NOW)
 
 
 def test_equal_updates_are_equal_however_they_are_encoded() -> None:
@@ -265,7 +287,7 @@ def test_equal_updates_are_equal_however_they_are_encoded() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_as_an_update_are_judged_or_refused(data: bytes) -> None:
     with pytest.raises(ChangeRefused):
-        judge_update(config(), data, governance=False)
+        judge_update(config(), data, governance=False, at=NOW)
 
 
 @settings(max_examples=50)

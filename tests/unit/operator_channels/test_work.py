@@ -168,7 +168,7 @@ def test_a_plan_pins_all_organizations_and_the_rule_of_its_delta() -> None:
     document = ProposalDocument.parse(plan(ACL).document)
 
     assert document.snapshot.members == tuple(sorted((*channel.MEMBERS, "OrdererMSP")))
-    assert document.snapshot.rule == delta_of(document.content, config(), governance=False).rule  # type: ignore[arg-type, union-attr]
+    assert document.snapshot.rule == delta_of(document.content, config(), governance=False, at=NOW).rule  # type: ignore[arg-type, union-attr]
 
 
 def test_a_dry_run_shows_and_proposes_nothing() -> None:
@@ -213,7 +213,7 @@ def test_a_definition_read_from_elsewhere_is_in_the_plan() -> None:
 
 def verdict_on(of: Proposal, start: ChannelConfig) -> Verdict:
     content = of.content
-    rules = UpdateRules(content, delta_of(content, start, governance=False))  # type: ignore[arg-type]
+    rules = UpdateRules(content, delta_of(content, start, governance=False, at=NOW))  # type: ignore[arg-type]
     pinned = replace(view_of(start), members=start.all_members)
     return verify_proposal(rules, of, Grounds(pinned, DEFAULT_CHARTER))
 
@@ -260,7 +260,7 @@ def judge_raw(start: ChannelConfig, update: bytes) -> object:
     of = proposed()
     text = base64.b64encode(update).decode()
     raw = of.content.model_copy(update={"changes": (), "config_update": text})
-    return delta_of(raw, start, governance=False)  # type: ignore[arg-type]
+    return delta_of(raw, start, governance=False, at=NOW)  # type: ignore[arg-type]
 
 
 # --- signing and submitting -----------------------------------------------------------------------------------------
@@ -370,7 +370,7 @@ def test_a_policy_of_peers_is_no_matter_of_administrators() -> None:
     odd = channel.load(start.updated_by(peers))
     pointed = channel.load(odd.updated_by(plan_update_on(odd, mod_policy("/Channel/Application/Odd"))))
 
-    delta = delta_of(proposed(ACL, on=pointed).content, pointed, governance=False)  # type: ignore[arg-type]
+    delta = delta_of(proposed(ACL, on=pointed).content, pointed, governance=False, at=NOW)  # type: ignore[arg-type]
 
     assert not isinstance(delta, ChangeRefused)
     assert set(delta.rule.leaves()) == {ORG2}

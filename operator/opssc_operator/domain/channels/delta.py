@@ -8,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from fabric_protos.common import configtx_pb2
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
-from fabric_admin.channelconfig import ChannelConfig, Verdict, compute_update, diff, find_update_hazards
+from fabric_admin.channelconfig import (
+    ChannelConfig,
+    Verdict,
+    check_consenters,
+    compute_update,
+    diff,
+    find_update_hazards,
+)
 from fabric_admin.errors import ConfigError, ConfigUpdateRefused
 from fabric_admin.policy import NOutOf
 from opssc_chaincode.model import Change, Rule
@@ -39,17 +47,20 @@ class Delta:
     rule: Rule
 
 
-def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool) -> Delta:
-    """The delta of ``changes``; raises ChangeRefused naming the change or the element, and what to do instead."""
+def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime) -> Delta:
+    """The delta of ``changes``; raises ChangeRefused naming the change or the element, and what to do instead.
+
+    ``at`` is the moment new certificates have to be valid: the same for whoever computes a proposal's delta again.
+    """
     updated = apply_changes(config.config, changes, governance=governance)
     try:
         update = compute_update(config.channel_id, config.config, updated)
     except ConfigError as exc:
         raise ChangeRefused(f"changes: the channel has all of this already ({exc})", exc.element) from exc
-    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance)
+    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance, at=at)
 
 
-def judge_update(config: ChannelConfig, update: bytes, *, governance: bool) -> Delta:
+def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: datetime) -> Delta:
     """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it."""
     _refuse_flood(update)
     try:
@@ -58,7 +69,7 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool) -> D
             raise ChangeRefused(f"{hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
         lines = diff(config.config, updated)
         verdicts = config.evaluate(update)
-        ChannelConfig.from_config(updated, config.channel_id)
+        check_consenters(config, ChannelConfig.from_config(updated, config.channel_id), at)
         for verdict in verdicts:
             if verdict.mod_policy and not config.policies.has(verdict.mod_policy):
                 raise ChangeRefused(f"{verdict.path}: there is no policy {verdict.mod_policy}", verdict.path)

@@ -78,9 +78,9 @@ def _plan_update(observed: ChannelPlanning) -> Plan | Preview | Verdict:
         return no(Reason.NOT_A_MEMBER, message)
     changes = resolve_changes(spec, observed.definitions)
     delta = (
-        compute_delta(config, changes, governance=observed.governance)
+        compute_delta(config, changes, governance=observed.governance, at=observed.now)
         if spec.config_update is None
-        else judge_update(config, _raw(spec.config_update), governance=observed.governance)
+        else judge_update(config, _raw(spec.config_update), governance=observed.governance, at=observed.now)
     )
     if spec.dry_run:
         return Preview(change_of(config.channel_id, delta), _preview_message(delta))
@@ -121,7 +121,7 @@ def plan_successor(
         return None
     period = proposal.deadline - proposal.created_time
     try:
-        delta = compute_delta(config, content.changes, governance=governance)
+        delta = compute_delta(config, content.changes, governance=governance, at=now)
         renewed = update_content(content.channel, content.changes, delta.update)
         deadline = (now + period).replace(microsecond=0)
         frame = _Frame(view, proposal_id, charter, deadline, proposal.description)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from fabric_admin.channelconfig import ChannelConfig, Organization
 from opssc_chaincode.model import ChannelContent, Proposal, Rule
@@ -74,12 +75,17 @@ class CreationRules:
         )
 
 
-def delta_of(content: ChannelContent, config: ChannelConfig, *, governance: bool) -> Delta | ChangeRefused:
-    """What the content of an update amounts to on a configuration, or why it can not be made."""
+def delta_of(
+    content: ChannelContent, config: ChannelConfig, *, governance: bool, at: datetime
+) -> Delta | ChangeRefused:
+    """What the content of an update amounts to on a configuration, or why it can not be made.
+
+    ``at`` is when it was proposed, so that everybody comes to the same conclusion whenever they look.
+    """
     try:
         if content.changes:
-            return compute_delta(config, content.changes, governance=governance)
-        return judge_update(config, content.update_bytes, governance=governance)
+            return compute_delta(config, content.changes, governance=governance, at=at)
+        return judge_update(config, content.update_bytes, governance=governance, at=at)
     except ChangeRefused as exc:
         return exc
 
@@ -93,7 +99,7 @@ def judge_standing(proposal: Proposal, config: ChannelConfig, *, governance: boo
     if not isinstance(content, ChannelContent):
         return ChangeRefused("the proposal is about no channel")
     try:
-        delta = judge_update(config, content.update_bytes, governance=governance)
+        delta = judge_update(config, content.update_bytes, governance=governance, at=proposal.created_time)
     except ChangeRefused as exc:
         return exc
     if snapshot.members != config.all_members:

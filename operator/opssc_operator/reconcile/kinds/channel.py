@@ -112,7 +112,9 @@ class ChannelWorker:
         if block is None:
             return unknown(Reason.AWAITING_VERIFICATION, "the pinned config block cannot be read now")
         governance = _is_governance(content, session)
-        rules = UpdateRules(content, await asyncio.to_thread(delta_of, content, block.config, governance=governance))
+        proposed = proposal.created_time
+        delta = await asyncio.to_thread(delta_of, content, block.config, governance=governance, at=proposed)
+        rules = UpdateRules(content, delta)
         if rules.refused:
             return rules.judge_content(proposal)
         all_of_them = replace(pinned, members=block.config.all_members)
@@ -200,7 +202,8 @@ class ChannelWorker:
                 # A member that was removed may not read the channel any more.
                 return known
             if pinned is not None:
-                delta = delta_of(content, pinned.config, governance=_is_governance(content, session))
+                governance = _is_governance(content, session)
+                delta = delta_of(content, pinned.config, governance=governance, at=proposal.created_time)
                 lines = () if isinstance(delta, ChangeRefused) else delta.lines
                 known = ChannelChange(
                     content.channel, lines, (), read_signatures(facts, pinned.config, content.update_bytes)
