@@ -1,4 +1,4 @@
-"""AC-13, AC-33, AC-02: packages from an archive and a repository, from nobody trusted, and one that stays."""
+"""AC-13, AC-33, AC-02, AC-12: from an archive, from a repository, of an organization's own, and one that stays."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from e2e import oracle
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
+from opssc_tools.environment import manifests
+from opssc_tools.environment.consortium import ASSET_MODULE
 from opssc_tools.environment.manifests import REGISTRIES
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from e2e.scenario import Scenario
@@ -137,6 +139,58 @@ async def test_a_repository_gives_one_package_id_and_peers_without_a_builder_say
     assert len({(body or {})["status"]["packageID"] for body in shown}) == 1
     fetches = [asked for asked in server.requests if asked == "POST /git/repo.git/git-upload-pack"]
     assert len(fetches) == len(scenario.members)
+
+
+async def test_one_organization_installs_an_archive_of_its_own_from_where_it_trusts(
+    new_scenario: Callable[..., Scenario], server: FileServer
+) -> None:
+    # Given: organization 2 wants its own archive, from a host that it does not trust
+    scenario, own = new_scenario(), new_scenario()
+    scenario.serve()
+    second = scenario.members[1]
+    second.serve(ASSET_MODULE, own.package)
+    local = {**_archive(own, server, own.package.data)}
+    local["archive"] = {**local["archive"], "urls": ["https://elsewhere.example.com/own.tgz"]}
+    await scenario.propose()
+
+    # When
+    shown = (scenario.seen_by(second) or {})["status"]["contentHash"]
+    vote = manifests.build_vote(scenario.ref.creator, scenario.ref.id, content_hash=shown)
+    vote["spec"]["local"] = {"package": local}
+    await second.apply(vote)
+
+    # Then: its vote counts and says what is wrong, its nodes are left alone, the others are not held up
+    await second.until(
+        Kind.VOTE,
+        scenario.ref.id,
+        lambda body: condition(body, ConditionType.READY).get("reason") == "UntrustedSource",
+        "it is not trusted",
+    )
+    await scenario.until_true(ConditionType.READY, scenario.members[0], scenario.members[2])
+    await scenario.until(ConditionType.STALLED, "True", "UntrustedSource", second)
+    told = second.objects.get(Kind.VOTE, scenario.ref.id)
+    assert condition(told, ConditionType.COUNTED)["status"] == "True"
+    assert "elsewhere.example.com is not in trust.archiveHosts" in condition(told, ConditionType.READY)["message"]
+    assert await second.reader.lifecycle.query_approved(scenario.channel, scenario.chaincode, 1) is None
+
+    # When
+    vote["spec"]["local"] = {"package": _archive(own, server, own.package.data)}
+    await second.apply(vote)
+
+    # Then
+    await scenario.until_true(ConditionType.READY)
+    await oracle.assert_definition_everywhere(scenario)
+    for member in scenario.members:
+        expected = own.package.package_id if member is second else scenario.package.package_id
+        approved = await member.reader.lifecycle.query_approved(scenario.channel, scenario.chaincode, 1)
+        assert approved is not None
+        assert approved.package_id == expected
+        assert {own.package.package_id, scenario.package.package_id} & set(await member.reader.installed()) == {
+            expected
+        }
+    assert server.requests == [f"GET /{own.chaincode}.tgz"]
+    await second.until_true(Kind.VOTE, scenario.ref.id, ConditionType.READY)
+    await oracle.assert_usable(scenario)
 
 
 async def test_a_tampered_byte_is_noticed_and_nobody_votes_for_it(scenario: Scenario, server: FileServer) -> None:

@@ -10,7 +10,7 @@ from opssc_chaincode.model.fields import Reason
 from opssc_operator.api.conditions import Condition
 from opssc_operator.api.fields import ApiModel, ContentHash
 from opssc_operator.api.metadata import ApiObject
-from opssc_operator.api.package import CcaasPackage, K8sPackage
+from opssc_operator.api.package import ArchivePackage, CcaasPackage, GitPackage, K8sPackage
 from opssc_operator.api.refs import ProposalReference
 from opssc_operator.api.servers import ServerSettings
 
@@ -24,6 +24,8 @@ class LocalPackageType(StrEnum):
     NONE = "None"
     CCAAS = "ccaas"
     K8S = "k8s"
+    ARCHIVE = "archive"
+    GIT = "git"
 
 
 class LocalPackage(ApiModel):
@@ -32,10 +34,12 @@ class LocalPackage(ApiModel):
     type: LocalPackageType
     ccaas: CcaasPackage | None = None
     k8s: K8sPackage | None = None
+    archive: ArchivePackage | None = None
+    git: GitPackage | None = None
 
     @model_validator(mode="after")
     def _one_member(self) -> Self:
-        for name in ("ccaas", "k8s"):
+        for name in ("ccaas", "k8s", "archive", "git"):
             if (getattr(self, name) is not None) != (self.type.value == name):
                 raise ValueError(f"local.package.{name} is set exactly when local.package.type is {name}")
         return self

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -61,6 +61,13 @@ def choose(wishes: Sequence[VoteWish], content: ChaincodeContent) -> LocalChoice
         return LocalChoice(None, is_own=True, vote=wish.name, problem=no(Reason.INVALID_SPEC, message))
     # The package ID is that of the proposed package, and this one's is computed.
     return LocalChoice(content.model_copy(update={"package": own, "package_id": None}), is_own=True, vote=wish.name)
+
+
+def refuse(choice: LocalChoice, verdict: Verdict) -> LocalChoice:
+    """The choice of a package that has to be fetched and never comes as it is; ``verdict`` says why."""
+    cause = verdict.message.removesuffix(", or disagree").removesuffix("; disagree")
+    problem = no(verdict.reason, f"Vote {choice.vote}: local.package: {cause}; or choose another package")
+    return replace(choice, problem=problem)
 
 
 def installs_other(local: LocalPackage | None) -> bool:

@@ -31,12 +31,13 @@ class Origin:
 class Kept:
     """The package that stays, None for none; ``origin`` when this organization never approved it.
 
-    ``missing`` says why it is not known which one that is.
+    ``missing`` says why it is not known which one that is, ``fetching`` what comes of fetching it.
     """
 
     package_id: str | None
     origin: Origin | None = None
     missing: Verdict | None = None
+    fetching: Verdict | None = None
 
 
 def origin_of(facts: Facts, content: ChaincodeContent, own_msp_id: str) -> Origin:

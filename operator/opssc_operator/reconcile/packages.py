@@ -9,6 +9,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.content import BuiltPackage, ContentError, build_package, invalid
+from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.trust import judge_source
 from opssc_operator.domain.verdict import Verdict, unknown
@@ -84,7 +85,8 @@ class Packages:
 
 def download_failure(observed: ProposalObserved) -> TransientError | None:
     """The download that failed and is tried again, as the error that status tells."""
-    for verdict in (observed.plan, observed.verified):
+    own = observed.work.fetching if isinstance(observed.work, ChaincodeWork) else None
+    for verdict in (observed.plan, observed.verified, own):
         if isinstance(verdict, Verdict) and verdict.reason is Reason.DOWNLOAD_FAILED:
             return TransientError(verdict.message, reason=verdict.reason)
     return None

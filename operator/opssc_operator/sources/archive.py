@@ -101,7 +101,7 @@ def _check(source: ArchivePackage, partial: Path, host: str) -> bytes:
     found = hashlib.sha256(data).hexdigest()
     if found != source.sha256:
         partial.unlink()
-        raise WrongContent(f"{host} serves a file with SHA-256 {found}, not the proposed one")
+        raise WrongContent(f"{host} serves a file with SHA-256 {found}, not the one that was asked for")
     try:
         parsed = parse(data, unambiguous=True)
     except PackageError as exc:

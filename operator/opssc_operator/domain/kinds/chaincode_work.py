@@ -45,8 +45,8 @@ class ChaincodeWork:
     """The definition to bring about and what the own peers show; ``superseded_by`` is a proposal decided later.
 
     ``rival_is_same`` says that both bring about the same definition, maybe from different packages. ``choice`` is the
-    organization's own word on the package; None is the proposed one. ``origin`` is what brought a package that
-    stays and that this organization never approved.
+    organization's own word on the package; None is the proposed one, and ``fetching`` what comes of fetching it.
+    ``origin`` is what brought a package that stays and that this organization never approved.
     ``server`` is None when the peers' own builder runs the package.
     """
 
@@ -56,6 +56,7 @@ class ChaincodeWork:
     rival_is_same: bool = False
     commit: OwnCommit | None = None
     choice: LocalChoice | None = None
+    fetching: Verdict | None = None
     origin: Origin | None = None
     initialization: InitObserved | None = None
     server: ServerLook | None = None
@@ -137,9 +138,10 @@ class ChaincodeWork:
         )
 
     def _vote_problems(self) -> Mapping[str, Verdict]:
-        if self.choice is None or self.choice.problem is None:
+        if self.choice is None:
             return {}
-        return {self.choice.vote: self.choice.problem}
+        problem = self.choice.problem or self.fetching
+        return {} if problem is None else {self.choice.vote: problem}
 
     def _with_initialization(self, observed: ProposalObserved, stage: Stage) -> Stage:
         """What was committed is usable only once it is initialized, where its definition asks for that."""

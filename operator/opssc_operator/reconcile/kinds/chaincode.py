@@ -14,7 +14,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.proposal import ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
-from opssc_operator.domain.choices import choose
+from opssc_operator.domain.choices import choose, refuse
 from opssc_operator.domain.content import build_definition
 from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed, is_committed
 from opssc_operator.domain.initialization import Initialize, holders, needs_look, reported_calls
@@ -100,7 +100,9 @@ class ChaincodeWorker:
         if view.rule is None:
             return replace(observed, verified=unknown(Reason.UNSUPPORTED_BY_THIS_VERSION, view.rule_problem))
         choice = choose(observed.wishes, content)
-        kept = await find_package(choice.content, session)
+        kept = await find_package(choice, observed.ref, session, self.packages)
+        if kept.fetching is not None and kept.fetching.fails:
+            choice = refuse(choice, kept.fetching)
         target = Target(
             channel=content.channel,
             definition=build_definition(content),
@@ -121,6 +123,7 @@ class ChaincodeWorker:
             rival_is_same=await is_same_definition(winner, content, session),
             commit=self._commits.get((session.settings.namespace, observed.ref)),
             choice=choice,
+            fetching=kept.fetching,
             origin=kept.origin,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )

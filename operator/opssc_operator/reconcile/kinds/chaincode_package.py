@@ -10,7 +10,7 @@ from opssc_chaincode.tally import derive
 from opssc_operator.api.chaincode_proposal import ChaincodeProposalSpec
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.choices import installs_other
+from opssc_operator.domain.choices import LocalChoice, installs_other
 from opssc_operator.domain.content import BuiltPackage, ContentError, build_package, invalid, is_fetched, stated_package
 from opssc_operator.domain.keeping import Kept
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
@@ -20,6 +20,7 @@ from opssc_operator.errors import TransientError
 from opssc_operator.ledger.kept import fetch_approval, fetch_installed_package
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.kinds.chaincode_kept import find_kept
+from opssc_operator.reconcile.kinds.chaincode_own import find_own
 from opssc_operator.reconcile.packages import Packages
 
 
@@ -72,12 +73,15 @@ async def _is_settled(content: ChaincodeContent, session: OrganizationSession) -
     return same or (committed is not None and committed.definition.sequence > sequence)
 
 
-async def find_package(content: ChaincodeContent | None, session: OrganizationSession) -> Kept:
-    """The package to approve: as the content says it, or the one that stays; raises TransientError."""
+async def find_package(choice: LocalChoice, ref: ProposalRef, session: OrganizationSession, packages: Packages) -> Kept:
+    """The package to approve: as its content says it, one of its own, or the one that stays; raises TransientError."""
+    content = choice.content
     if content is None:
         return Kept(None)
     if isinstance(content.package.source, UnchangedPackage):
         return await find_kept(content, session)
+    if choice.is_own and is_fetched(content.package):
+        return await find_own(content, ref, session, packages)
     return Kept(content.package_id or build_package(content.package).package_id)
 
 
@@ -97,4 +101,7 @@ async def fetch_to_install(
         obtained = judge_fetched(content, obtained) or obtained
     if isinstance(obtained, Verdict):
         raise TransientError(obtained.message, reason=obtained.reason)
+    if obtained.package_id != package_id:
+        # A package of its own was fetched anew since it was looked at, from another commit.
+        raise TransientError(f"the package is {obtained.package_id} by now", reason=Reason.PACKAGE_PENDING)
     return obtained.data
