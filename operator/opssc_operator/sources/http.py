@@ -1,6 +1,6 @@
 """One https request at a time, bounded: trusted redirects alone, credentials for their own host alone, a deadline.
 
-Owns TLS and proxies. Must not know what is fetched.
+Owns TLS. Must not know what is fetched.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
 
 from opssc_operator.api.trust import host_of
 from opssc_operator.sources.failures import Unavailable
+from opssc_operator.sources.proxy import Proxy, proxy_for
 from opssc_operator.sources.reach import Reach
 
 MAX_REDIRECTS: Final = 5
@@ -41,7 +41,7 @@ class Request:
 @asynccontextmanager
 async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
     """Give the answer inside the block, its body unread; raises Unavailable."""
-    url = _sent(request.url)
+    url, proxy = _sent(request.url), None
     # Neither cookies nor ~/.netrc: what is shown to a host stands in the FabricOrganization.
     try:
         async with aiohttp.ClientSession(
@@ -50,13 +50,15 @@ async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
             for _ in range(MAX_REDIRECTS + 1):
                 if not request.allows(url):
                     raise Unavailable(f"{host_of(request.url)} redirects to {host_of(url)}, which is not trusted")
+                proxy = proxy_for(url)
                 async with session.request(
                     request.method,
                     URL(url),
                     data=request.body,
                     headers={**request.headers, **_headers(url, request.reach)},
                     ssl=_tls(url, request.reach),
-                    proxy=_proxy(url),
+                    proxy=None if proxy is None else proxy.url,
+                    proxy_headers=None if proxy is None else proxy.headers,
                     allow_redirects=False,
                 ) as response:
                     if response.status not in _REDIRECTS:
@@ -64,9 +66,10 @@ async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
                         return
                     url = _followed(url, response.headers.get("Location", ""))
     except aiohttp.ClientError as exc:
-        raise Unavailable(f"{host_of(url)} does not answer: {_explain(exc)}") from exc
+        raise Unavailable(_explain(exc, host_of(url), proxy)) from exc
     except TimeoutError as exc:
-        raise Unavailable(f"{host_of(url)} does not answer in time") from exc
+        through = "" if proxy is None else f" through the proxy {proxy.place}"
+        raise Unavailable(f"{host_of(url)} does not answer in time{through}") from exc
     raise Unavailable(f"{host_of(request.url)} redirects more than {MAX_REDIRECTS} times")
 
 
@@ -109,13 +112,11 @@ def _tls(url: str, reach: Reach) -> ssl.SSLContext:
         raise Unavailable(f"trust.authorities for {host_of(url)} holds no certificate that can be read") from exc
 
 
-def _proxy(url: str) -> str | None:
-    """The proxy of the environment (HTTPS_PROXY, NO_PROXY), asked here because aiohttp would read ~/.netrc too."""
-    host = urlsplit(url).hostname or ""
-    return None if proxy_bypass(host) else getproxies().get("https")
-
-
-def _explain(exc: aiohttp.ClientError) -> str:
+def _explain(exc: aiohttp.ClientError, host: str, proxy: Proxy | None) -> str:
+    if proxy is not None and isinstance(exc, aiohttp.ClientHttpProxyError):
+        return f"the proxy {proxy.place} gives no tunnel to {host}: {exc.status} {exc.message}"
+    if proxy is not None and isinstance(exc, aiohttp.ClientProxyConnectionError):
+        return f"the proxy {proxy.place} does not answer: {exc.strerror or type(exc).__name__}"
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not trusted; see trust.authorities"
-    return str(exc) or type(exc).__name__
+        return f"{host} does not answer: its certificate is not trusted; see trust.authorities"
+    return f"{host} does not answer: {str(exc) or type(exc).__name__}"
