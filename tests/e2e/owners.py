@@ -49,8 +49,8 @@ def build_creation(*members: Member) -> dict[str, Any]:
 def _member(organization: Organization) -> dict[str, Any]:
     return {
         "mspID": organization.msp_id,
-        "definitionFrom": {"inline": _definition(organization)},
-        "anchorPeers": [_split(organization.peers[0].address)],
+        "definitionFrom": {"inline": definition_of(organization)},
+        "anchorPeers": [split(organization.peers[0].address)],
     }
 
 
@@ -59,19 +59,19 @@ def _orderer(organization: Organization) -> dict[str, Any]:
     certificates = [(node.node.directory / "tls" / "server.crt").read_text() for node in nodes]
     return {
         "mspID": organization.msp_id,
-        "definitionFrom": {"inline": _definition(organization)},
+        "definitionFrom": {"inline": definition_of(organization)},
         "endpoints": [node.address for node in nodes],
         "consenters": [
-            {**_split(node.address), "clientTlsCert": certificate, "serverTlsCert": certificate}
+            {**split(node.address), "clientTlsCert": certificate, "serverTlsCert": certificate}
             for node, certificate in zip(nodes, certificates, strict=True)
         ],
     }
 
 
-def _definition(organization: Organization) -> dict[str, Any]:
+def definition_of(organization: Organization) -> dict[str, Any]:
     return definition.read(organization.directory / "msp", organization.msp_id).to_json()
 
 
-def _split(address: str) -> dict[str, Any]:
+def split(address: str) -> dict[str, Any]:
     host, _, port = address.rpartition(":")
     return {"host": host, "port": int(port)}

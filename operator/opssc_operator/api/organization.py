@@ -39,6 +39,13 @@ class CatchUpMode(StrEnum):
     MANUAL = "Manual"
 
 
+class JoinMode(StrEnum):
+    """Who has own peers join channels that this organization is let into."""
+
+    MANUAL = "Manual"
+    AUTOMATIC = "Automatic"
+
+
 class ProposalKind(StrEnum):
     """Kinds of proposals on the ledger."""
 
@@ -125,7 +132,7 @@ class OrdererAdmin(ApiModel):
 
 
 class OrdererNode(ApiModel):
-    """An orderer that config blocks are fetched from when no own peer keeps them; an own one has `admin`."""
+    """An orderer that blocks are fetched from when no own peer has them, yet or any more; an own one has `admin`."""
 
     address: Address
     tls_ca: TlsAuthority
@@ -182,6 +189,7 @@ class FabricOrganizationSpec(ApiModel):
     identities: Identities
     peers: Peers
     orderers: Annotated[tuple[OrdererNode, ...], Field(max_length=32)] = ()
+    join_channels: JoinMode = JoinMode.MANUAL
     voting: Voting = Voting()
     execution: ExecutionMode = ExecutionMode.FOLLOW_DECISION
     catch_up: CatchUpMode = CatchUpMode.TRUSTED

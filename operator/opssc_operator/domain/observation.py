@@ -12,7 +12,7 @@ from opssc_chaincode.ranking import proposal_seed
 from opssc_chaincode.tally import Phase as LedgerPhase
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import Reason
-from opssc_operator.api.organization import CatchUpMode, ExecutionMode
+from opssc_operator.api.organization import CatchUpMode, ExecutionMode, JoinMode
 from opssc_operator.api.proposal import DeletionPolicy, Origin
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.planning import Plan, Preview
@@ -55,7 +55,7 @@ class ProposalObserved:
     what was seen of carrying it out, once it is accepted. ``mirror_until`` is when the mirror of a proposal that is
     over is no longer wanted. ``newcomer`` says that the own organization joined the channel later, and that the own
     peer shows what is proposed as committed. ``silent`` are the members that are not on the ``governance_channel``, who
-    count as never voting.
+    count as never voting. ``admission`` is what was seen of an accepted update that lets this organization in.
     """
 
     now: datetime
@@ -82,6 +82,8 @@ class ProposalObserved:
     silent: tuple[str, ...] = ()
     governance_channel: str = ""
     catch_up: CatchUpMode = CatchUpMode.TRUSTED
+    join_channels: JoinMode = JoinMode.MANUAL
+    admission: Work | None = None
 
     @property
     def ledger_kind(self) -> LedgerKind | None:

@@ -78,6 +78,8 @@ def _decide_accepted(observed: ProposalObserved, facts: Facts) -> Stage:
     """The votes satisfy the rule: carry the decision out on the own nodes, and read it back."""
     accepted = yes(Reason.ACCEPTED, f"agreed by {', '.join(observed.tally.agreed if observed.tally else ())}")
     conditions = {ConditionType.VERIFIED: observed.verified, ConditionType.ACCEPTED: accepted}
+    if observed.admission is not None:
+        return observed.admission.decide(observed, conditions)
     is_member = observed.own_msp_id in facts.proposal.snapshot.members
     if not is_member and not observed.newcomer and not observed.verified.fails:
         message = f"{observed.own_msp_id} is not a member of channel {target_of(facts.proposal)}"

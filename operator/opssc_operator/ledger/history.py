@@ -46,12 +46,12 @@ class ConfigHistory:
         The genesis block is signed by nobody: it is proved by the block that follows it.
         """
         found = await self._fetch(current.channel_id, number)
-        _check_channel(found, current.channel_id)
+        check_channel(found, current.channel_id)
         if number > 0:
             blocks.verify_signed(found, current)
             return found
         follower = await self._fetch(current.channel_id, 1)
-        _check_channel(follower, current.channel_id)
+        check_channel(follower, current.channel_id)
         blocks.verify_signed(follower, current)
         if blocks.data_hash(found.data) != found.header.data_hash:
             raise BlockError("the genesis block's data is not what its header says")
@@ -65,7 +65,7 @@ class ConfigHistory:
         The metadata is left out: no hash covers it. Raises FabricError.
         """
         found = await self._fetch(current.channel_id, number)
-        _check_channel(found, current.channel_id)
+        check_channel(found, current.channel_id)
         if blocks.data_hash(found.data) != found.header.data_hash:
             raise BlockError(f"the data of block {number} is not what its header says")
         try:
@@ -89,7 +89,7 @@ class ConfigHistory:
                     if follower.header.previous_hash != blocks.header_hash(last):
                         raise BlockError(f"block {later - 1} is not the one that block {later} follows")
                     with suppress(PolicyNotSatisfied):
-                        _check_channel(follower, current.channel_id)
+                        check_channel(follower, current.channel_id)
                         blocks.verify_signed(follower, current)
                         return
                     last = follower.header
@@ -120,7 +120,7 @@ class ConfigHistory:
         raise failure
 
 
-def _check_channel(block: common_pb2.Block, channel: str) -> None:
+def check_channel(block: common_pb2.Block, channel: str) -> None:
     """Check that a block holds transactions, all of one channel; raises BlockError."""
     channels = {transaction.channel_id for transaction in blocks.transactions(block)}
     if channels != {channel}:

@@ -16,6 +16,7 @@ from fabric_protos.peer import events_pb2
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.transport import Endpoint
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.ledger.admission import Admissions
 from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.charters import Charters
 from opssc_operator.ledger.config_blocks import ConfigBlocks
@@ -70,6 +71,7 @@ class OrganizationSession:
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
         self.config_blocks = ConfigBlocks(self.reader)
         self.new_channels = NewChannels(self.peers, settings.own_orderers)
+        self.admissions = Admissions(settings.msp_id, settings.orderers, settings.client)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)
@@ -78,6 +80,8 @@ class OrganizationSession:
         self.view = LedgerView(self.contract, settings.msp_id)
         self.charters = Charters(settings.governance_channel, self.view, self.reader, self.locate)
         self.latest_block = 0
+        self._unread: set[str] = set()
+        """Channels that own peers are in without showing them to their own organization."""
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)
 
@@ -157,6 +161,22 @@ class OrganizationSession:
     def wake_channel(self, channel: str) -> None:
         """Have a channel looked at anew, such as one that an own peer has just joined."""
         self._wakers.channel(channel)
+
+    def note_unread(self, channel: str) -> None:
+        """Note that own peers are in a channel and do not take this organization for a member, yet or any more."""
+        self._unread.add(channel)
+
+    def note_read(self, channel: str) -> None:
+        """Note that an own peer shows a channel; when that is news, everything about the channel is looked at anew."""
+        if channel not in self._unread:
+            return
+        self._unread.discard(channel)
+        self.reader.forget(channel)
+        self._wakers.interrupted()
+        self._wakers.channel(channel)
+        for outline in self.view.outlines():
+            if outline.slot is not None and outline.slot[0] == channel:
+                self._wakers.proposal(outline.ref)
 
     def forget(self) -> None:
         """Look at everything anew, as a resync does."""

@@ -15,6 +15,7 @@ from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import Origin, Phase, ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
+from opssc_operator.domain.channels.admission import lets_in
 from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
@@ -24,6 +25,7 @@ from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.voting import VoteWish, VotingRules
 from opssc_operator.errors import Bug, TransientError
 from opssc_operator.ledger.session import OrganizationSession
+from opssc_operator.reconcile.joining import observe_admission
 from opssc_operator.reconcile.kinds.grounds import look_up_grounds
 from opssc_operator.reconcile.kinds.newcomer import is_committed_here, is_to_be_shown
 from opssc_operator.reconcile.kinds.port import KindWorker
@@ -85,6 +87,7 @@ class Gatherer:
             facts=facts,
             tally=tally,
             catch_up=organization.spec.catch_up,
+            join_channels=organization.spec.join_channels,
             governance_channel=organization.spec.governance.channel,
         )
         if facts is None or tally is None:
@@ -106,10 +109,9 @@ class Gatherer:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
         if session.msp_id not in proposal.snapshot.members:
-            observed = replace(observed, verified=await self._judge_left_out(observed.ref, facts, session))
-            if observed.verified.fails or not tally.accepted or not await is_committed_here(facts, session):
+            observed = await self._gather_left_out(replace(observed, facts=facts, tally=tally), facts, session)
+            if not observed.newcomer:
                 return observed
-            observed = replace(observed, newcomer=True)
         worker = self.workers.by_ledger.get(proposal.kind)
         if worker is None:
             message = f"proposals of kind {proposal.kind} are not carried out here"
@@ -125,6 +127,19 @@ class Gatherer:
         if not tally.accepted or not verified.holds:
             return observed
         return await worker.observe(observed, facts, session, objects.votes)
+
+    async def _gather_left_out(
+        self, observed: ProposalObserved, facts: Facts, session: OrganizationSession
+    ) -> ProposalObserved:
+        """What a proposal whose members leave this organization out is to it: an admission, or maybe to catch up on."""
+        observed = replace(observed, verified=await self._judge_left_out(observed.ref, facts, session))
+        if observed.tally is None or not observed.tally.accepted:
+            return observed
+        if lets_in(facts.proposal, session.msp_id):
+            return await observe_admission(observed, facts.proposal, session)
+        if observed.verified.fails or not await is_committed_here(facts, session):
+            return observed
+        return replace(observed, newcomer=True)
 
     async def _judge_left_out(self, ref: ProposalRef, facts: Facts, session: OrganizationSession) -> Verdict:
         """Judge a proposal whose members leave this organization out: a lie when it is on the channel all the same."""

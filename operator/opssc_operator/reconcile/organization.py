@@ -29,6 +29,7 @@ from opssc_operator.ledger.session import OrganizationSession, SessionSettings
 from opssc_operator.ledger.translate import explain, reason_of
 from opssc_operator.reconcile.governance import Governance, GovernanceLook
 from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_orderer_accesses, load_tls_roots
+from opssc_operator.reconcile.joining import Joining, explain_unread, join_governance
 from opssc_operator.reconcile.keys import Key
 from opssc_operator.reconcile.locating import locate_peers
 from opssc_operator.reconcile.runner import Result
@@ -172,11 +173,14 @@ class OrganizationReconciler:
         if due:
             session.forget()
         look.peer_looks = await _look_at_peers(session)
-        look.peers = judge_peers(look.peer_looks, notes)
+        joining = await join_governance(organization, session)
+        if joining.is_news:
+            look.peer_looks = await _look_at_peers(session)
+        look.peers = judge_peers(look.peer_looks, (*notes, *joining.notes))
         joined = frozenset(channel for peer in look.peer_looks for channel in peer.channels)
         self._sessions.show_channels(namespace, joined, anew=due)
         if any(peer.reachable for peer in look.peer_looks):
-            await self._look_at_governance(organization, session, look, resync=due)
+            await self._look_at_governance(organization, session, look, joining, resync=due)
         else:
             look.governance = no(Reason.GOVERNANCE_UNAVAILABLE, "no own peer answers")
             self._sessions.set_ready(namespace, ready=False)
@@ -244,9 +248,19 @@ class OrganizationReconciler:
         return True
 
     async def _look_at_governance(
-        self, organization: FabricOrganization, session: OrganizationSession, look: _Look, *, resync: bool
+        self,
+        organization: FabricOrganization,
+        session: OrganizationSession,
+        look: _Look,
+        joining: Joining,
+        *,
+        resync: bool,
     ) -> None:
         namespace = organization.metadata.namespace
+        if joining.blocks:
+            look.governance, look.requeue_seconds = joining.decision.verdict, joining.decision.requeue_seconds
+            self._sessions.set_ready(namespace, ready=False)
+            return
         found: GovernanceLook
         ready = False
         try:
@@ -258,6 +272,9 @@ class OrganizationReconciler:
             if isinstance(exc, TransientError | TerminalError) and exc.reason in set(Reason):
                 reason = Reason(exc.reason)
             look.governance = no(reason, exc.message)
+            if reason is Reason.UNKNOWN_MSP:
+                unread = await explain_unread(organization.spec, session)
+                look.governance, look.requeue_seconds = unread.verdict, unread.requeue_seconds
             # One query that failed says nothing about the contract: what is worked on goes on, or fails by itself.
             ready = isinstance(exc, TransientError) and self._sessions.ready(namespace) is session
         else:

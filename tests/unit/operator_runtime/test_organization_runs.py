@@ -114,11 +114,13 @@ class Session:
     """An organization whose one peer shows a contract, which answers unless there is a `failure`."""
 
     def __init__(self) -> None:
-        self.settings = SimpleNamespace(namespace="org1")
+        self.settings = SimpleNamespace(namespace="org1", governance_channel="ops-channel")
         self.msp_id, self.latest_block, self.members = "Org1MSP", 7, CHANNEL.members
         self.peers = self.reader = self.deployments = self.contract = self.view = self
         self.charters = DefaultCharter()
         self.failure: OperatorError | None = None
+        self.joined, self.silence = frozenset({"ops-channel"}), None
+        self.admissions = SimpleNamespace(available=False)
         self.name, self.address = (
             "peer0",
             SimpleNamespace(endpoint=SimpleNamespace(address="peer0:7051"), source=PeerSource.EXPLICIT),

@@ -87,10 +87,17 @@ class Consortium:
         """
         for channel in (GOVERNANCE_CHANNEL, *channels):
             await join_channel(self.network, channel, member.organization)
+        await self.introduce(member, spec)
+        await self._until_ready(member)
+
+    async def introduce(self, member: Member, spec: Mapping[str, Any] | None = None) -> None:
+        """Begin to run a newcomer's operator, and its server of the contract, without letting it in anywhere.
+
+        `spec` replaces parts of its FabricOrganization's; `manifests.build_joining` has its operator do the rest.
+        """
         member.serve(CONTRACT_MODULE, manifests.contract_package())
         await self._introduce(member, spec)
         member.operator.start()
-        await self._until_ready(member)
 
     @property
     def founders(self) -> tuple[Member, ...]:

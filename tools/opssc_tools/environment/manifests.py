@@ -121,6 +121,15 @@ def build_organization(organization: Organization, *, governance_channel: str, r
     return manifest
 
 
+def build_joining(*orderers: Orderer) -> Manifest:
+    """What the spec of a newcomer says so that its operator joins its peers, asking these orderers."""
+    listed = [
+        {"address": orderer.address, "tlsCA": {"pem": orderer.admin_tls_ca.read_text(encoding="ascii")}}
+        for orderer in orderers
+    ]
+    return {"orderers": listed, "joinChannels": "Automatic"}
+
+
 def _build_orderer(organization: str, orderer: Orderer) -> Manifest:
     return {
         "address": orderer.address,

@@ -25,6 +25,7 @@ from opssc_operator.domain.channels.judgement import Judged, is_same_change, jud
 from opssc_operator.domain.channels.planning import ChannelPlanning, next_revision, plan_channel, plan_successor
 from opssc_operator.domain.channels.signatures import encode_signature, read_signatures, valid_signatures
 from opssc_operator.domain.channels.verification import UpdateRules, delta_of
+from opssc_operator.domain.kinds.admission_work import JoinPeers
 from opssc_operator.domain.kinds.channel import ChannelKind
 from opssc_operator.domain.kinds.channel_work import (
     NO_ATTEMPTS,
@@ -46,6 +47,7 @@ from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
 from opssc_operator.reconcile.definitions import read_definitions
+from opssc_operator.reconcile.joining import admit
 from opssc_operator.reconcile.kinds.creation import join, observe_creation, review_creation, verify_creation
 
 logger = logging.getLogger(__name__)
@@ -241,6 +243,8 @@ class ChannelWorker:
                 await self._submit(observed, facts, content, session)
             case JoinOrderer() | JoinPeer():
                 await join(action, content, session)
+            case JoinPeers():
+                await admit(action, observed, session)
             case _:
                 raise Bug(f"{observed.ref}: {action} is no step of a channel proposal")
 

@@ -1,0 +1,124 @@
+"""What orderers show of a channel that no own peer is in yet: whether it has this organization, and its first block.
+
+Orderers are asked with the organization's own identity, which only members' may read with. The genesis block is signed
+by nobody: it counts when block 1, signed by the orderers that it names, follows it. The configuration in force counts
+when the orderers that it names, or those before them, signed it. A peer that joins checks every block in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fabric_protos.common import common_pb2
+
+from fabric_admin import blocks
+from fabric_admin.channelconfig import ChannelConfig
+from fabric_admin.errors import BlockError, DeliverError, FabricError, InvalidInput, PolicyNotSatisfied
+from fabric_admin.identity import SigningIdentity
+from fabric_admin.orderer import Orderer
+from fabric_admin.transport import Connection, Endpoint
+from opssc_operator.domain.joining import Admission, Standing
+from opssc_operator.ledger.history import check_channel
+from opssc_operator.ledger.translate import explain
+
+FETCH_SECONDS: Final = 10.0
+_STATUSES: Final = {"FORBIDDEN": Standing.OUTSIDE, "NOT_FOUND": Standing.UNKNOWN_CHANNEL}
+_WORTH: Final = (
+    Standing.UNREACHABLE,
+    Standing.UNKNOWN_CHANNEL,
+    Standing.UNPROVED,
+    Standing.OUTSIDE,
+    Standing.MEMBER,
+)
+"""The last one says the most: an orderer may lag behind, and not all serve every channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the orderers of a channel show, and its genesis block when they show this organization as a member."""
+
+    admission: Admission
+    genesis: common_pb2.Block | None = None
+
+
+class Admissions:
+    """Asks orderers in their order until one shows this organization as a member; connects only while it asks."""
+
+    def __init__(self, msp_id: str, orderers: Sequence[Endpoint], identity: SigningIdentity) -> None:
+        self._msp_id = msp_id
+        self._orderers = tuple(orderers)
+        self._identity = identity
+
+    @property
+    def available(self) -> bool:
+        """Whether any orderer is listed."""
+        return bool(self._orderers)
+
+    async def look(self, channel: str, more: Sequence[Endpoint] = ()) -> Offer:
+        """What the listed orderers, and ``more`` after them, show of a channel."""
+        offers: list[Offer] = []
+        listed = {orderer.address for orderer in self._orderers}
+        for endpoint in (*self._orderers, *(each for each in more if each.address not in listed)):
+            offers.append(await self._ask(channel, endpoint))
+            if offers[-1].genesis is not None:
+                break
+        return max(offers, key=_worth, default=Offer(Admission(Standing.UNREACHABLE, "none is listed")))
+
+    async def _ask(self, channel: str, endpoint: Endpoint) -> Offer:
+        try:
+            async with Connection(endpoint) as connection:
+                return await self._read(channel, Orderer(connection, self._identity))
+        except DeliverError as exc:
+            standing = _STATUSES.get(exc.status, Standing.UNREACHABLE)
+            return Offer(Admission(standing, f"{endpoint.address}: {explain(exc)}"))
+        except (InvalidInput, PolicyNotSatisfied) as exc:
+            return Offer(Admission(Standing.UNPROVED, f"{endpoint.address}: {explain(exc)}"))
+        except FabricError as exc:
+            return Offer(Admission(Standing.UNREACHABLE, f"{endpoint.address}: {explain(exc)}"))
+
+    async def _read(self, channel: str, orderer: Orderer) -> Offer:
+        """Read and prove what one orderer shows; raises FabricError."""
+        newest = await orderer.fetch(channel, "newest", timeout_seconds=FETCH_SECONDS)
+        newest_config = blocks.last_config_index(newest)
+        genesis = await _fetch(orderer, channel, 0)
+        config = await self._prove_config(channel, newest_config, genesis, orderer)
+        if self._msp_id not in config.members:
+            return Offer(Admission(Standing.OUTSIDE, config_block=newest_config))
+        return Offer(Admission(Standing.MEMBER, config_block=newest_config), genesis)
+
+    async def _prove_config(
+        self, channel: str, number: int, genesis: common_pb2.Block, orderer: Orderer
+    ) -> ChannelConfig:
+        first = ChannelConfig.from_block(genesis)
+        if blocks.data_hash(genesis.data) != genesis.header.data_hash:
+            raise BlockError("the genesis block's data is not what its header says")
+        if number == 0:
+            return first
+        follower = await _fetch(orderer, channel, 1)
+        blocks.verify_signed(follower, first)
+        if follower.header.previous_hash != blocks.header_hash(genesis.header):
+            raise BlockError("the genesis block is not the one that block 1 follows")
+        found = await _fetch(orderer, channel, number)
+        config = ChannelConfig.from_block(found)
+        try:
+            blocks.verify_signed(found, config)
+        except PolicyNotSatisfied:
+            # This very block may have replaced the orderers that signed it.
+            before = blocks.last_config_index(await _fetch(orderer, channel, number - 1))
+            blocks.verify_signed(found, ChannelConfig.from_block(await _fetch(orderer, channel, before)))
+        return config
+
+
+async def _fetch(orderer: Orderer, channel: str, number: int) -> common_pb2.Block:
+    """Fetch a block that is of this channel and number; raises FabricError."""
+    found = await orderer.fetch(channel, number, timeout_seconds=FETCH_SECONDS)
+    if found.header.number != number:
+        raise BlockError(f"the orderer sent block {found.header.number} for block {number}")
+    check_channel(found, channel)
+    return found
+
+
+def _worth(offer: Offer) -> int:
+    return _WORTH.index(offer.admission.standing)

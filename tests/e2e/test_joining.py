@@ -1,0 +1,121 @@
+"""AC-21: an organization is let in by its members' votes, and its own operator does everything else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest_asyncio
+from e2e.channel_story import ChannelStory, read_config
+from e2e.conftest import BACKENDS
+from e2e.owners import definition_of, split
+from e2e.scenario import WITHIN_SECONDS, Scenario
+
+from fabric_devnet.spec import ChannelSpec
+from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.group import Kind
+from opssc_operator.api.refs import mirror_name
+from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment.consortium import ASSET_MODULE
+from opssc_tools.environment.manifests import build_change
+from opssc_tools.environment.objects import condition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import pytest
+
+    from opssc_tools.environment import Member
+    from opssc_tools.environment.objects import Body
+
+FOUNDERS = ("Org1MSP", "Org2MSP")
+OPS, CHANNEL = "ops-channel", "mychannel"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
+async def founded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Consortium]:
+    """Two organizations that work together, and a third that has its nodes and its namespace alone."""
+    spec = EnvironmentSpec(
+        directory=tmp_path_factory.mktemp("founded"),
+        organizations=3,
+        api_servers=1,
+        backend=request.param,
+        channels=(ChannelSpec(OPS, members=FOUNDERS), ChannelSpec(CHANNEL, members=FOUNDERS)),
+        resync_period="10s",
+    )
+    async with Consortium.start(spec) as running:
+        yield running
+
+
+def admission(consortium: Consortium, newcomer: Member, channel: str) -> ChannelStory:
+    organization = newcomer.organization
+    change = build_change(
+        "addOrganization",
+        mspID=newcomer.msp_id,
+        definitionFrom={"inline": definition_of(organization)},
+        anchorPeers=[split(organization.peers[0].address)],
+    )
+    members = (consortium.member(1), consortium.member(2))
+    return ChannelStory(consortium, members, channel, f"let-{newcomer.name}-into-{channel}", {"changes": [change]})
+
+
+async def until_says(member: Member, kind: Kind, name: str, type_: ConditionType, reason: str) -> str:
+    """Wait until a condition has this reason; returns its message."""
+
+    def holds(body: Body | None) -> bool:
+        return condition(body, type_).get("reason") == reason
+
+    body = await member.until(kind, name, holds, f"{type_} {reason}", seconds=WITHIN_SECONDS)
+    message: str = condition(body, type_)["message"]
+    return message
+
+
+async def test_an_organization_that_is_let_in_joins_catches_up_and_votes_by_its_operator_alone(
+    founded: Consortium,
+) -> None:
+    # Given: a deployed chaincode, and an organization that has nothing but its manifest and an orderer's address
+    before, newcomer = Scenario.fresh(founded, 1, CHANNEL), founded.member(3)
+    await before.deploy()
+    newcomer.serve(ASSET_MODULE, before.package)
+    await founded.introduce(newcomer, manifests.build_joining(*founded.network.orderers))
+    told = await until_says(
+        newcomer, Kind.FABRIC_ORGANIZATION, newcomer.name, ConditionType.GOVERNANCE_READY, "NotAMember"
+    )
+    assert told == f"Org3MSP is not a member of channel {OPS}; ask a member to propose addOrganization"
+    assert not await newcomer.reader.system.channels()
+
+    # When: the members let it into the governance channel, and into another one
+    for channel in (OPS, CHANNEL):
+        story = admission(founded, newcomer, channel)
+        await story.propose()
+        await story.vote(founded.member(2))
+        await story.until_true(ConditionType.READY)
+
+    # Then: its peers join both, the contract is deployed there, and what is committed is caught up with
+    await newcomer.until_true(Kind.FABRIC_ORGANIZATION, newcomer.name, ConditionType.READY, seconds=WITHIN_SECONDS)
+    await newcomer.until_true(
+        Kind.CHANNEL_PROPOSAL, mirror_name(admission(founded, newcomer, CHANNEL).ref), ConditionType.READY
+    )
+    assert set(await newcomer.reader.system.channels()) == {OPS, CHANNEL}
+    await newcomer.until_true(
+        Kind.CHAINCODE_PROPOSAL, mirror_name(before.ref), ConditionType.READY, seconds=WITHIN_SECONDS
+    )
+    assert newcomer.msp_id in (await read_config(founded, CHANNEL)).members
+
+    # And: a deploy cycle in which its vote decides
+    after = Scenario.fresh(founded, 2, CHANNEL)
+    after = Scenario(founded, after.chaincode, CHANNEL, after.package, after.ref, (*FOUNDERS, newcomer.msp_id))
+    after.serve()
+    await after.propose()
+    await after.vote(newcomer)
+    await after.until_true(ConditionType.READY)
+    for member in founded.members:
+        assert await member.reader.definition(CHANNEL, after.chaincode) is not None
+    await newcomer.reader.submit(CHANNEL, after.chaincode, "Set", "colour", "blue")
+    heights = set()
+    for member in founded.members:
+        async for block in member.reader.deliver.blocks(CHANNEL, start="newest", stop=None):
+            heights.add(block.header.number)
+            break
+    assert len(heights) == 1
