@@ -40,6 +40,7 @@ async def test_a_rule_agrees_to_what_it_names_from_sources_that_are_trusted(
     rules = [{"chaincodes": ["nothing"]}, {"chaincodes": [named.chaincode], "imagePrefixes": ["ghcr.io/opssc/"]}]
     trust = {"imageRegistries": ["ghcr.io/opssc/"]}
     patch = {"spec": {"voting": {"mode": "Rules", "rules": rules}, "trust": trust}}
+    before = json.loads(await second.kubectl("get", "forg", second.name, "-o", "json"))["spec"]
     await second.kubectl("patch", "forg", second.name, "--type=merge", "-p", json.dumps(patch))
     named.serve()
     other.serve()
@@ -50,7 +51,7 @@ async def test_a_rule_agrees_to_what_it_names_from_sources_that_are_trusted(
         await other.propose()
         await named.until_true(ConditionType.READY)
     finally:
-        back = {"spec": {"voting": None, "trust": None}}
+        back = {"spec": {"voting": before.get("voting"), "trust": before.get("trust")}}
         await second.kubectl("patch", "forg", second.name, "--type=merge", "-p", json.dumps(back))
 
     # Then: it was the rule, which the others read as a reason
