@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -19,6 +20,9 @@ from fabric_devnet.spec import BackendName, ChannelSpec, NetworkSpec
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 _console = Console(soft_wrap=True)
 _errors = Console(stderr=True, soft_wrap=True)
+
+_YOUNG_OBJECTS: Final = 50_000
+"""New objects that start a garbage collection: ledgers stay in memory, and searching them finds nothing to free."""
 
 _Directory = Annotated[Path, typer.Option("--dir", help="Where the network keeps its files.")]
 
@@ -67,6 +71,8 @@ async def _run(spec: NetworkSpec) -> None:
     stopping = _cancel_on_signal()
     try:
         async with Network.start(spec) as network:
+            gc.freeze()
+            gc.set_threshold(_YOUNG_OBJECTS)
             _print_network(network)
             await asyncio.Event().wait()
     except asyncio.CancelledError:

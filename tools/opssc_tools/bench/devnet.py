@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fabric_admin.deliver import Deliver
 from fabric_admin.gateway import Gateway
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.lifecycle import Lifecycle
@@ -39,6 +40,7 @@ class DevnetOrganization:
     lifecycle: Lifecycle
     system: System
     client: Gateway
+    deliver: Deliver
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +105,5 @@ async def _connect(described: dict[str, Any], stack: AsyncExitStack) -> DevnetOr
         Lifecycle(connection, admin),
         System(connection, admin),
         Gateway(connection, client),
+        Deliver(connection, client),
     )

@@ -17,6 +17,7 @@ from fabric_devnet.together import together
 from opssc_tools.bench.devnet import CHANNEL, Devnet
 from opssc_tools.bench.figures import quantile
 from opssc_tools.bench.processtree import usage_of
+from opssc_tools.bench.receipts import Receipts, follow
 from opssc_tools.environment.process import PythonProgram
 from opssc_tools.errors import ConditionTimeoutError
 
@@ -119,17 +120,18 @@ async def measure_throughput(directory: Path, load: Load, announce: Callable[[st
         announce(f"a network of {load.organizations} organizations runs ({load.backend})")
         async with _asset(devnet, directory) as servers:
             announce("the asset chaincode is committed; each organization runs a server of its own")
-            await _submit_all(devnet, "warm", load.warm_up, load.concurrency)
-            announce(f"{load.warm_up} transactions to warm up; {load.transactions} to measure")
-            return await _measure(devnet, servers, load)
+            async with follow(devnet.organizations, CHANNEL) as receipts:
+                await _submit_all(devnet, receipts, "warm", load.warm_up, load.concurrency)
+                announce(f"{load.warm_up} transactions to warm up; {load.transactions} to measure")
+                return await _measure(devnet, receipts, servers, load)
 
 
-async def _measure(devnet: Devnet, servers: list[PythonProgram], load: Load) -> ThroughputFigures:
+async def _measure(devnet: Devnet, receipts: Receipts, servers: list[PythonProgram], load: Load) -> ThroughputFigures:
     system = devnet.organizations[0].system
     height = (await system.chain_info(CHANNEL)).height
     before = _shares(devnet, servers)
     started = time.monotonic()
-    latencies, conflicts = await _submit_all(devnet, "run", load.transactions, load.concurrency)
+    latencies, conflicts = await _submit_all(devnet, receipts, "run", load.transactions, load.concurrency)
     seconds = time.monotonic() - started
     after = _shares(devnet, servers)
     return ThroughputFigures(
@@ -154,8 +156,10 @@ def _shares(devnet: Devnet, servers: list[PythonProgram]) -> dict[str, float]:
     }
 
 
-async def _submit_all(devnet: Devnet, prefix: str, total: int, concurrency: int) -> tuple[list[float], int]:
-    """Write `total` keys, so many at a time, through the organizations' gateways in turn."""
+async def _submit_all(
+    devnet: Devnet, receipts: Receipts, prefix: str, total: int, concurrency: int
+) -> tuple[list[float], int]:
+    """Write `total` keys, so many at a time, through the organizations' gateways in turn, until all peers have them."""
     numbers = iter(range(total))
     latencies: list[float] = []
     conflicts = 0
@@ -166,7 +170,10 @@ async def _submit_all(devnet: Devnet, prefix: str, total: int, concurrency: int)
             gateway = devnet.organizations[number % len(devnet.organizations)].client
             started = time.monotonic()
             try:
-                await gateway.submit(CHANNEL, CHAINCODE, [b"Set", f"{prefix}-{number}".encode(), b"value"])
+                write = [b"Set", f"{prefix}-{number}".encode(), b"value"]
+                prepared = await gateway.endorse(CHANNEL, CHAINCODE, write)
+                await gateway.submit_prepared(prepared)
+                await receipts.everywhere(prepared.transaction_id)
             except CommitFailed:
                 conflicts += 1
             else:
