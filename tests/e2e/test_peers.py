@@ -1,4 +1,4 @@
-"""AC-14 and AC-18: two peers per organization, of which one is down, comes later, or loses what it had."""
+"""AC-14, AC-18: two peers per organization, listed or found, one of them down, coming later, or losing what it had."""
 
 from __future__ import annotations
 
@@ -93,6 +93,82 @@ async def until_installed(scenario: Scenario, member: Member, number: int) -> No
             return False
 
     await eventually(installed, timeout_seconds=WITHIN_SECONDS)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def unlisted(consortium: Consortium) -> AsyncIterator[None]:
+    """No operator runs and no peer is listed, until the end of the scenario."""
+    for member in consortium.members:
+        await member.operator.stop()
+        body = organization_with(member)
+        body["spec"]["peers"] = {"tlsCA": {"secretRef": {"name": f"{member.name}-tls-ca", "key": "ca.crt"}}}
+        await member.apply(body)
+    yield
+    for member in consortium.members:
+        await member.apply(organization_with(member, *(peer.name for peer in member.organization.peers)))
+        await until_found(member, peer0="Explicit", peer1="Explicit")
+        await member.kubectl("delete", "services,pods", "--all", "--wait=false")
+
+
+def service_of(member: Member, number: int, *, labelled: bool) -> dict[str, Any]:
+    """The Service of a peer; the network of the cluster leads nowhere, so an annotation says where it is."""
+    peer = member.organization.peers[number]
+    said = {"opssc.dev/peer-name": peer.name, "opssc.dev/peer-address": peer.address}
+    metadata = {"name": f"peer{number}", "labels": {"opssc.dev/peer": str(labelled).lower()}, "annotations": said}
+    spec = {"selector": {"app": f"peer{number}"}, "ports": [{"name": "grpc", "port": 7051}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def pod_of(member: Member, number: int) -> dict[str, Any]:
+    """The pod of a peer, which no node runs here."""
+    variable = {"name": "CORE_PEER_LOCALMSPID", "value": member.msp_id}
+    metadata = {"name": f"peer{number}-0", "labels": {"app": f"peer{number}"}}
+    spec = {"containers": [{"name": "peer", "image": "hyperledger/fabric-peer", "env": [variable]}]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+async def until_found(member: Member, **sources: str) -> None:
+    """Wait until the organization is ready with these peers, by the first part of their names, from these sources."""
+
+    def holds(body: Body | None) -> bool:
+        peers = (body or {}).get("status", {}).get("peers", ())
+        found = {peer["name"].partition(".")[0]: peer["source"] for peer in peers if peer["reachable"]}
+        return found == sources and condition(body, ConditionType.READY).get("status") == "True"
+
+    await member.until(Kind.FABRIC_ORGANIZATION, member.name, holds, f"peers {sources}", seconds=WITHIN_SECONDS)
+
+
+@pytest.mark.usefixtures("unlisted")
+async def test_peers_that_nobody_listed_are_found_and_work(new_scenario: Callable[..., Scenario]) -> None:
+    # Given: one organization labels the Service of a peer, the other one's pods say whose peers they are
+    scenario = new_scenario("mychannel")
+    first, second = scenario.members
+    await first.apply(service_of(first, 0, labelled=True), service_of(first, 1, labelled=False))
+    await second.kubectl("create", "serviceaccount", "default")
+    for number in range(2):
+        await second.apply(service_of(second, number, labelled=False), pod_of(second, number))
+
+    # When
+    for member in scenario.members:
+        member.operator.start()
+
+    # Then
+    await until_found(first, peer0="Service")
+    await until_found(second, peer0="Pod", peer1="Pod")
+    await scenario.deploy()
+    await until_peers(scenario, first, peer0="Installed")
+    await until_peers(scenario, second, peer0="Installed", peer1="Installed")
+    assert scenario.package.package_id not in await first.readers[1].installed()
+
+    # When another Service is labelled
+    await first.apply(service_of(first, 1, labelled=True))
+
+    # Then
+    await until_found(first, peer0="Service", peer1="Service")
+    await until_peers(scenario, first, peer0="Installed", peer1="Installed")
+    await scenario.until_true(ConditionType.READY)
+    await oracle.assert_definition_everywhere(scenario)
+    await oracle.assert_usable(scenario)
 
 
 async def test_every_peer_gets_the_package_in_the_end(new_scenario: Callable[..., Scenario]) -> None:  # AC-14
