@@ -1,0 +1,77 @@
+"""An update that lets an organization in: recognized by what it writes, and carried out by joining."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fabric_protos.common import common_pb2
+from unit.operator_channels.test_delta import definition
+from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, proposed
+
+from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.organization import JoinMode
+from opssc_operator.api.proposal import Phase
+from opssc_operator.domain.channels.admission import lets_in
+from opssc_operator.domain.joining import Admission, JoiningObserved, JoiningPeer, Standing
+from opssc_operator.domain.kinds.admission_work import AdmissionWork, JoinPeers
+from opssc_operator.domain.proposal import decide_proposal
+
+WELCOME: dict[str, Any] = {
+    "changes": [
+        {
+            "type": "addOrganization",
+            "addOrganization": {"mspID": "Org4MSP", "definitionFrom": {"inline": definition("Org4MSP")}},
+        }
+    ]
+}
+BLOCKS: dict[str, Any] = {"changes": [{"type": "setBatch", "setBatch": {"maxMessageCount": 7}}]}
+SEEN = JoiningObserved(
+    "trade", "Org4MSP", JoinMode.AUTOMATIC, suspended=False, peers=(JoiningPeer("peer0"),), orderers_known=True
+)
+MEMBER = Admission(Standing.MEMBER, config_block=7)
+GENESIS = common_pb2.Block()
+
+
+@pytest.mark.parametrize(
+    ("changes", "msp_id", "expected"),
+    [
+        pytest.param(WELCOME, "Org4MSP", True, id="added"),
+        pytest.param(WELCOME, "Org5MSP", False, id="another-added"),
+        pytest.param(WELCOME, "Org1MSP", False, id="member-already"),
+        pytest.param(BLOCKS, "Org4MSP", False, id="another-change"),
+    ],
+)
+def test_an_update_lets_in_whom_it_writes_a_definition_of(changes: dict[str, Any], msp_id: str, expected: bool) -> None:
+    assert lets_in(proposed(changes), msp_id) is expected
+
+
+def decided(work: AdmissionWork) -> Any:
+    seen = observed(agreed(proposed(WELCOME), ORG1, ORG2))
+    return decide_proposal(replace(seen, own_msp_id="Org4MSP", admission=work))
+
+
+def test_peers_join_when_orderers_show_the_organization_as_a_member() -> None:
+    decision = decided(AdmissionWork(replace(SEEN, admission=MEMBER), GENESIS))
+
+    assert decision.ledger_actions == (JoinPeers(("peer0",)),)
+    assert decision.phase is Phase.ACCEPTED
+    assert not decision.conditions[ConditionType.READY].holds
+
+
+def test_an_organization_that_is_not_let_in_yet_is_told_so_and_looks_again() -> None:
+    decision = decided(AdmissionWork(replace(SEEN, admission=Admission(Standing.OUTSIDE))))
+
+    assert decision.ledger_actions == ()
+    assert decision.conditions[ConditionType.READY].reason is Reason.NOT_A_MEMBER
+    assert decision.requeue_seconds
+
+
+def test_it_is_done_when_the_peers_have_joined_and_nothing_is_reported() -> None:
+    decision = decided(AdmissionWork(replace(SEEN, peers=(JoiningPeer("peer0", joined=True),))))
+
+    assert decision.conditions[ConditionType.APPLIED].reason is Reason.JOINED
+    assert decision.conditions[ConditionType.READY].holds
+    assert decision.phase is Phase.APPLIED
+    assert (decision.ledger_actions, decision.reports) == ((), ())

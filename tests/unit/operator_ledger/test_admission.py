@@ -1,0 +1,152 @@
+"""What orderers show of a channel that no own peer is in: believed only as far as it proves itself."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from fabric_protos.common import common_pb2, configtx_pb2
+from fabric_protos.orderer import ab_pb2
+from unit.fabric.authority import authority
+from unit.fabric.channel import CHANNEL, PROFILE, person
+from unit.fabric_io.scripted import ScriptedNode
+from unit.operator_ledger.test_history import signed
+
+from fabric_admin import blocks, genesis
+from fabric_admin.channelconfig import edits
+from fabric_admin.genesis import ApplicationOrganization
+from fabric_devnet.crypto import CertificateAuthority
+from opssc_operator.domain.joining import Standing
+from opssc_operator.ledger.admission import Admissions, Offer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from unit.fabric_io.scripted import Context
+
+FIRST = genesis.build(PROFILE)
+OWN = authority("Org4MSP").issue("client")
+NEW_MEMBER = ApplicationOrganization("Org4", authority("Org4MSP").config(), ())
+FOREIGN = genesis.build(replace(PROFILE, channel_id="side"))
+
+
+class Site(ScriptedNode):
+    """An orderer with a chain, of which it sends the block that is asked for, or a status for every question."""
+
+    def __init__(self, *chain: common_pb2.Block, status: int | None = None) -> None:
+        super().__init__(CertificateAuthority.create("tlsca.test", "test"))
+        self.chain, self.refusal = chain, status
+
+    async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        del context
+        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(await anext(requests)).payload)
+        start = ab_pb2.SeekInfo.FromString(payload.data).start
+        if self.refusal is not None:
+            yield ab_pb2.DeliverResponse(status=self.refusal).SerializeToString()
+            return
+        number = -1 if start.HasField("newest") else start.specified.number
+        yield ab_pb2.DeliverResponse(block=self.chain[number]).SerializeToString()
+
+
+def update(config: configtx_pb2.Config, number: int, previous: common_pb2.Block, signer: str) -> common_pb2.Block:
+    """A config block with this configuration."""
+    envelope = common_pb2.Envelope.FromString(FIRST.data.data[0])
+    payload = common_pb2.Payload.FromString(envelope.payload)
+    payload.data = configtx_pb2.ConfigEnvelope(config=config).SerializeToString()
+    envelope.payload = payload.SerializeToString()
+    block = signed(
+        envelope.SerializeToString(),
+        number=number,
+        previous=blocks.header_hash(previous.header),
+        msp_id=signer,
+    )
+    last = common_pb2.LastConfig(index=number)
+    metadata = common_pb2.Metadata.FromString(block.metadata.metadata[0])
+    metadata.value = common_pb2.OrdererBlockMetadata(last_config=last).SerializeToString()
+    del metadata.signatures[:]
+    node = person(signer, "orderer", "node1")
+    header = common_pb2.SignatureHeader(creator=node.creator, nonce=b"nonce").SerializeToString()
+    signature = node.sign(metadata.value + header + blocks.header_bytes(block.header))
+    metadata.signatures.append(common_pb2.MetadataSignature(signature_header=header, signature=signature))
+    block.metadata.metadata[0] = metadata.SerializeToString()
+    return block
+
+
+def welcome(msp_id: str = "Org4MSP", signer: str = "OrdererMSP") -> list[common_pb2.Block]:
+    """The genesis block, and a config block that lets an organization in."""
+    config = blocks.config_envelope(FIRST)[1].config
+    after = edits.add_organization(config, authority(msp_id).config(), name="newcomer")
+    return [FIRST, update(after, 1, FIRST, signer)]
+
+
+async def ask(*sites: Site) -> Offer:
+    async with AsyncExitStack() as stack:
+        for site in sites:
+            await site.start()
+            stack.push_async_callback(site.stop)
+        return await Admissions("Org4MSP", [site.endpoint for site in sites], OWN).look(CHANNEL)
+
+
+async def test_a_member_gets_the_block_that_its_peers_join_with() -> None:
+    offer = await ask(Site(*welcome()))
+
+    assert (offer.admission.standing, offer.admission.config_block) == (Standing.MEMBER, 1)
+    assert offer.genesis == FIRST
+
+
+async def test_a_founding_member_gets_a_channel_of_one_block() -> None:
+    founded = genesis.build(replace(PROFILE, organizations=(*PROFILE.organizations, NEW_MEMBER)))
+
+    offer = await ask(Site(founded))
+
+    assert (offer.admission.standing, offer.genesis) == (Standing.MEMBER, founded)
+
+
+def with_other_genesis() -> list[common_pb2.Block]:
+    other = common_pb2.Block.FromString(FIRST.SerializeToString())
+    other.header.previous_hash = b"another"
+    return [other, *welcome()[1:]]
+
+
+def with_other_data() -> list[common_pb2.Block]:
+    other = common_pb2.Block.FromString(FIRST.SerializeToString())
+    other.header.data_hash = b"another"
+    return [other, *welcome()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("site", "standing"),
+    [
+        pytest.param(lambda: Site(*welcome("Org5MSP")), Standing.OUTSIDE, id="another-was-let-in"),
+        pytest.param(lambda: Site(status=common_pb2.FORBIDDEN), Standing.OUTSIDE, id="may-not-read"),
+        pytest.param(lambda: Site(status=common_pb2.NOT_FOUND), Standing.UNKNOWN_CHANNEL, id="unknown-channel"),
+        pytest.param(lambda: Site(status=common_pb2.SERVICE_UNAVAILABLE), Standing.UNREACHABLE, id="without-leader"),
+        pytest.param(lambda: Site(*welcome(signer="Org1MSP")), Standing.UNPROVED, id="signed-by-no-orderer"),
+        pytest.param(lambda: Site(*with_other_genesis()), Standing.UNPROVED, id="another-genesis-block"),
+        pytest.param(lambda: Site(*with_other_data()), Standing.UNPROVED, id="other-data"),
+        pytest.param(lambda: Site(FOREIGN), Standing.UNPROVED, id="another-channel"),
+    ],
+)
+async def test_what_does_not_show_membership_gives_no_block(site: Callable[[], Site], standing: Standing) -> None:
+    offer = await ask(site())
+
+    assert (offer.admission.standing, offer.genesis) == (standing, None)
+
+
+async def test_an_orderer_that_knows_more_is_believed_rather_than_one_that_lags_behind() -> None:
+    def refusing(status: int) -> Site:
+        return Site(status=status)
+
+    without_leader = await ask(refusing(common_pb2.SERVICE_UNAVAILABLE), refusing(common_pb2.FORBIDDEN))
+    behind = await ask(refusing(common_pb2.FORBIDDEN), Site(*welcome()))
+
+    assert without_leader.admission.standing is Standing.OUTSIDE
+    assert behind.admission.standing is Standing.MEMBER
+
+
+async def test_nobody_is_asked_where_no_orderer_is_listed() -> None:
+    offer = await ask()
+
+    assert (offer.admission.standing, offer.admission.problem) == (Standing.UNREACHABLE, "none is listed")
