@@ -35,7 +35,7 @@ FOREIGN = genesis.build(replace(PROFILE, channel_id="side"))
 class Site(ScriptedNode):
     """An orderer with a chain, of which it sends the block that is asked for, or a status for every question."""
 
-    def __init__(self, *chain: common_pb2.Block, status: int | None = None) -> None:
+    def __init__(self, *chain: common_pb2.Block, status: common_pb2.Status.ValueType | None = None) -> None:
         super().__init__(CertificateAuthority.create("tlsca.test", "test"))
         self.chain, self.refusal = chain, status
 
@@ -136,7 +136,7 @@ async def test_what_does_not_show_membership_gives_no_block(site: Callable[[], S
 
 
 async def test_an_orderer_that_knows_more_is_believed_rather_than_one_that_lags_behind() -> None:
-    def refusing(status: int) -> Site:
+    def refusing(status: common_pb2.Status.ValueType) -> Site:
         return Site(status=status)
 
     without_leader = await ask(refusing(common_pb2.SERVICE_UNAVAILABLE), refusing(common_pb2.FORBIDDEN))
