@@ -11,7 +11,6 @@ from fabric_admin.errors import DeliverError, GatewayError
 from fabric_admin.gateway import Gateway
 from fabric_admin.lifecycle import LIFECYCLE
 from fabric_admin.orderer import Orderer as OrdererService
-from fabric_admin.participation import Participation
 from fabric_admin.system import System
 from fabric_admin.transport import Connection
 from fabric_devnet.errors import NodeFailed
@@ -57,12 +56,7 @@ async def _join_all(network: Network, joining: list[tuple[Organization, Peer]], 
 
 
 async def _join_orderer(orderer: Orderer, block: common_pb2.Block) -> None:
-    async with Participation(
-        orderer.admin_url,
-        orderer.admin_tls_ca.read_bytes(),
-        orderer.admin_certificate.read_bytes(),
-        orderer.admin_key.read_bytes(),
-    ) as participation:
+    async with orderer.participation() as participation:
         await participation.join(block)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fabric_admin.identity import SigningIdentity
+from fabric_admin.participation import Participation
 from fabric_admin.transport import Endpoint
 from fabric_devnet.channels import create_channel
 from fabric_devnet.describe import describe_network
@@ -101,6 +102,15 @@ class Orderer:
     def address(self) -> str:
         """`host:port` of the gRPC listener."""
         return self.node.address
+
+    def participation(self) -> Participation:
+        """A client of its channel participation endpoint with its administrator's certificate, to be entered."""
+        return Participation(
+            self.admin_url,
+            self.admin_tls_ca.read_bytes(),
+            self.admin_certificate.read_bytes(),
+            self.admin_key.read_bytes(),
+        )
 
     @property
     def running(self) -> bool:

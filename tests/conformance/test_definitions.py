@@ -14,7 +14,7 @@ from fabric_admin.blocks import transactions
 from fabric_admin.errors import ChaincodeError, GatewayError, ParticipationError
 from fabric_admin.lifecycle import Definition
 from fabric_admin.package import build_ccaas, parse
-from fabric_admin.participation import ChannelInfo, Participation
+from fabric_admin.participation import ChannelInfo
 from fabric_admin.system import System
 from fabric_admin.transport import Connection
 from fabric_devnet.network import Network
@@ -99,8 +99,7 @@ async def test_the_first_channel_of_new_nodes_comes_and_goes(backend: BackendNam
     spec = NetworkSpec(directory=tmp_path, organizations=1, channels=(), backend=backend)
     async with Network.start(spec) as network:
         orderer, organization = network.orderers[0], network.organizations["Org1MSP"]
-        tls = [file.read_bytes() for file in (orderer.admin_tls_ca, orderer.admin_certificate, orderer.admin_key)]
-        async with Participation(orderer.admin_url, *tls) as participation:
+        async with orderer.participation() as participation:
             assert await participation.list() == ()
             assert await listed(network) == '{"systemChannel":null,"channels":null}\n'
 

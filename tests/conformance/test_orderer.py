@@ -34,12 +34,7 @@ NO_SYSTEM_CHANNEL = "channel creation request not allowed because the orderer sy
 @pytest_asyncio.fixture(loop_scope="session")
 async def participation(network: Network) -> AsyncIterator[Participation]:
     orderer = network.orderers[0]
-    async with Participation(
-        orderer.admin_url,
-        orderer.admin_tls_ca.read_bytes(),
-        orderer.admin_certificate.read_bytes(),
-        orderer.admin_key.read_bytes(),
-    ) as participation:
+    async with orderer.participation() as participation:
         yield participation
 
 

@@ -15,7 +15,6 @@ from e2e.test_channel_update import facts_of
 from fabric_protos.common.common_pb2 import Block
 
 from fabric_admin.blocks import header_hash
-from fabric_admin.participation import Participation
 from opssc_chaincode.model import ChannelContent
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
@@ -109,12 +108,7 @@ async def test_a_channel_is_created_by_those_who_are_to_be_in_it(owners: Consort
     blocks = set()
     for member in (first, second):
         (orderer,) = member.organization.orderers
-        async with Participation(
-            orderer.admin_url,
-            orderer.admin_tls_ca.read_bytes(),
-            orderer.admin_certificate.read_bytes(),
-            orderer.admin_key.read_bytes(),
-        ) as participation:
+        async with orderer.participation() as participation:
             info = await participation.info(NEW)
         assert (info.relation, info.status) == ("consenter", "active")
         blocks.add(header_hash((await member.reader.system.block_by_number(NEW, 0)).header))

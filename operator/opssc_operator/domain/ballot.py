@@ -17,7 +17,7 @@ from opssc_operator.domain.deployment import TAKEOVER_SECONDS
 from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.silence import silence_note
-from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, Stage, closed
+from opssc_operator.domain.stage import STALE_AGAIN_SECONDS, VERIFY_AGAIN_SECONDS, Stage, closed
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, own_vote
 
@@ -35,8 +35,6 @@ TERMINAL_PLAN_REASONS: Final = frozenset(
 """Why a manifest cannot be proposed until somebody changes it or the channel (which is noticed by itself)."""
 PLAN_AGAIN_SECONDS: Final = {Reason.DEFINITION_NOT_FOUND: 10.0, Reason.DEFINITION_INVALID: 10.0}
 """How soon to look again for what is kept in objects that nobody watches."""
-STALE_AGAIN_SECONDS: Final = 10.0
-"""How soon to look whether somebody has proposed anew what is stale; no event of this proposal tells."""
 
 
 def decide_unproposed(observed: ProposalObserved) -> Stage:

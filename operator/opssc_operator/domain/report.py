@@ -5,7 +5,7 @@ Reports help people; nobody's decision rests on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from opssc_chaincode.model import Evidence, Facts, Outcome, Report, Step
@@ -29,6 +29,13 @@ class ReportWish:
 def untold(wishes: Iterable[ReportWish | None], facts: Facts, own_msp_id: str) -> tuple[ReportWish, ...]:
     """Those wishes that are not on the ledger yet."""
     return tuple(wish for wish in wishes if wish is not None and not _told(facts, own_msp_id, wish))
+
+
+def failure_messages(facts: Facts) -> Mapping[str, str]:
+    """What each organization says of its failures, by MSP ID; the latest report's words stand."""
+    return {
+        report.msp_id: report.message for report in facts.reports if report.outcome is Outcome.FAILED and report.message
+    }
 
 
 def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:

@@ -16,6 +16,9 @@ from opssc_operator.domain.verdict import Verdict
 VERIFY_AGAIN_SECONDS: Final = {Reason.AWAITING_VERIFICATION: 5.0, Reason.CHANNEL_NOT_FOUND: 30.0}
 """How soon to look again for what the own peer does not show yet; no event tells that it does."""
 
+STALE_AGAIN_SECONDS: Final = 10.0
+"""How soon to look whether somebody has proposed anew what is stale; no event of this proposal tells."""
+
 Conditions = Mapping[ConditionType, Verdict]
 
 

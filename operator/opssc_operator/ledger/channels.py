@@ -17,6 +17,7 @@ from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import BlockError, ChaincodeError, ConfigError, FabricError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
+from opssc_operator.domain.newest import Newest
 from opssc_operator.errors import NotProved
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers
@@ -31,7 +32,11 @@ FROM_SNAPSHOT: Final = "bootstrapped from a snapshot"
 
 def decode_config_block(block: common_pb2.Block) -> ChannelView:
     """Read a config block; raises BlockError when it is none, ConfigError when its config makes no sense."""
-    config = ChannelConfig.from_block(block)
+    return view_of(ChannelConfig.from_block(block), block)
+
+
+def view_of(config: ChannelConfig, block: common_pb2.Block) -> ChannelView:
+    """What proposals pin of a configuration and the block that holds it."""
     rule, problem = None, ""
     try:
         rule = config.organization_rule(LIFECYCLE_ENDORSEMENT)
@@ -56,7 +61,7 @@ class ChannelReader:
         self._history = history
         self._current: dict[str, tuple[ChannelView, float]] = {}
         """By channel: the configuration in force and when it was asked for (loop time)."""
-        self._numbered: dict[tuple[str, int], ChannelView] = {}
+        self._numbered: Newest[tuple[str, int], ChannelView] = Newest(KEPT_BLOCKS)
 
     def forget(self, channel: str | None = None) -> None:
         """Ask again for the current configuration of one channel, or of all."""
@@ -194,8 +199,6 @@ class ChannelReader:
                 raise NotProved(f"{doing}: {explain(exc)}; list a peer that has all its blocks") from exc
 
     def _keep(self, view: ChannelView) -> None:
-        if len(self._numbered) >= KEPT_BLOCKS:
-            self._numbered.pop(next(iter(self._numbered)))
         self._numbered[view.channel, view.config_block] = view
 
 

@@ -20,8 +20,9 @@ from fabric_admin.errors import BlockError, ConfigError, ConfigUpdateRefused
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.history import AppliedIn
+from opssc_operator.domain.newest import Newest
 from opssc_operator.errors import TransientError
-from opssc_operator.ledger.channels import ChannelReader, decode_config_block
+from opssc_operator.ledger.channels import ChannelReader, view_of
 from opssc_operator.ledger.translate import translated
 
 KEPT_UPDATES: Final = 1024
@@ -37,7 +38,8 @@ class ConfigBlock:
     @classmethod
     def read(cls, block: common_pb2.Block) -> Self:
         """Read a config block; raises BlockError when it is none, ConfigError when its config makes no sense."""
-        return cls(decode_config_block(block), ChannelConfig.from_block(block))
+        config = ChannelConfig.from_block(block)
+        return cls(view_of(config, block), config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class ConfigBlocks:
 
     def __init__(self, reader: ChannelReader) -> None:
         self._reader = reader
-        self._updates: dict[tuple[str, int], _UpdateOf] = {}
+        self._updates: Newest[tuple[str, int], _UpdateOf] = Newest(KEPT_UPDATES)
 
     async def in_force(self, channel: str) -> ConfigBlock:
         """The configuration in force, read anew; raises TransientError or TerminalError."""
@@ -102,8 +104,6 @@ class ConfigBlocks:
                     message = f"own peers do not keep config block {number} of channel {channel}; list an orderer"
                     raise TransientError(message, reason=Reason.AWAITING_VERIFICATION)
                 known = _read_update(block, blocks.last_config_index(before))
-            if len(self._updates) >= KEPT_UPDATES:
-                self._updates.pop(next(iter(self._updates)))
             self._updates[channel, number] = known
         return known
 

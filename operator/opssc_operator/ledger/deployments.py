@@ -26,6 +26,7 @@ from opssc_operator.domain.deployment import (
     approval_mismatches,
 )
 from opssc_operator.domain.installation import Install
+from opssc_operator.domain.newest import Newest
 from opssc_operator.ledger.approvals import fetch_own_approval
 from opssc_operator.ledger.commits import committed_by
 from opssc_operator.ledger.peers import OwnPeers
@@ -64,7 +65,7 @@ class Deployments:
         self._possible_since: dict[_Slot, float] = {}
         self._passed: set[_Slot] = set()
         self._failed_commits: Counter[_Slot] = Counter()
-        self._commits: dict[tuple[str, str], Definition | None] = {}
+        self._commits: Newest[tuple[str, str], Definition | None] = Newest(KEPT_COMMITS)
 
     async def fetch_committed(self, channel: str, name: str) -> Committed | None:
         """The committed definition the own peer shows, or None; raises TransientError or TerminalError."""
@@ -89,8 +90,6 @@ class Deployments:
                     )
                 except ChaincodeError:
                     return None
-            if len(self._commits) >= KEPT_COMMITS:
-                self._commits.pop(next(iter(self._commits)))
             self._commits[key] = committed_by(processed)
         return self._commits[key]
 

@@ -19,6 +19,7 @@ from opssc_chaincode.model import Facts, Kind, Snapshot
 from opssc_chaincode.ranking import LedgerPosition
 from opssc_chaincode.state import proposal_of
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.newest import Newest
 from opssc_operator.domain.outline import Outline, outline_of, weigh
 from opssc_operator.ledger.contract import OpsContract
 
@@ -66,7 +67,7 @@ class LedgerView:
     _changed: set[ProposalRef] = field(default_factory=set)
     _readings: int = 0
     _read: dict[ProposalRef, int] = field(default_factory=dict)
-    _positions: dict[str, LedgerPosition] = field(default_factory=dict)
+    _positions: Newest[str, LedgerPosition] = field(default_factory=lambda: Newest(KEPT_POSITIONS))
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     async def load(self) -> frozenset[ProposalRef]:
@@ -186,7 +187,7 @@ class LedgerView:
             keys = [write.key for write in transaction.writes if write.namespace == self.contract.name]
             found = set(changed_refs(keys))
             if found:
-                self._note_position(transaction.tx_id, LedgerPosition(block.header.number, index))
+                self._positions[transaction.tx_id] = LedgerPosition(block.header.number, index)
             changed |= found
         self._changed |= changed
         return BlockNews(block.header.number, frozenset(changed), is_config)
@@ -195,9 +196,4 @@ class LedgerView:
         """Note where the valid transactions of an older block stand."""
         for index, transaction in enumerate(blocks.transactions(block)):
             if transaction.validation_code == "VALID":
-                self._note_position(transaction.tx_id, LedgerPosition(block.header.number, index))
-
-    def _note_position(self, transaction_id: str, position: LedgerPosition) -> None:
-        if len(self._positions) >= KEPT_POSITIONS:
-            self._positions.pop(next(iter(self._positions)))
-        self._positions[transaction_id] = position
+                self._positions[transaction.tx_id] = LedgerPosition(block.header.number, index)

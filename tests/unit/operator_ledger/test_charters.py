@@ -80,7 +80,7 @@ class Peer:
             block = 10 * (index + 1)
             said = [facts.proposal.tx_id, *(vote.tx_id for vote in facts.votes)]
             for place, transaction_id in enumerate(said):
-                self.view._note_position(transaction_id, LedgerPosition(block + place, 0))
+                self.view._positions[transaction_id] = LedgerPosition(block + place, 0)
 
 
 async def names(peer: Peer) -> list[str | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from opssc_chaincode.model import ChaincodeContent, Facts, Outcome, Step
+from opssc_chaincode.model import ChaincodeContent, Facts, Step
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.chaincode_proposal import (
     CommitRecord,
@@ -23,6 +23,7 @@ from opssc_operator.domain.initialization import InitObserved
 from opssc_operator.domain.installation import PeerState
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork
 from opssc_operator.domain.observation import ProposalObserved
+from opssc_operator.domain.report import failure_messages
 
 
 def chaincode_status(observed: ProposalObserved, standing: Mapping[str, JsonValue]) -> Mapping[str, Any]:
@@ -59,9 +60,7 @@ def _initialization(initialization: InitObserved | None) -> InitRecord | None:
 def _organizations(
     tally: Tally, facts: Facts, mismatches: Mapping[str, Sequence[str]]
 ) -> tuple[OrganizationProgress, ...]:
-    messages = {
-        report.msp_id: report.message for report in facts.reports if report.outcome is Outcome.FAILED and report.message
-    }
+    messages = failure_messages(facts)
     return tuple(
         OrganizationProgress(
             msp_id=msp_id,

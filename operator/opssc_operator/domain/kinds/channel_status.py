@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from fabric_admin.channelconfig import Verdict as PolicyVerdict
-from opssc_chaincode.model import ChannelContent, Facts, Outcome, Step
+from opssc_chaincode.model import ChannelContent, Facts, Step
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.chaincode_proposal import StepState
 from opssc_operator.api.channel_proposal import (
@@ -24,6 +24,7 @@ from opssc_operator.domain.kinds.channel_work import ChannelChange, UpdateWork
 from opssc_operator.domain.kinds.creation_work import CreationWork
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Preview
+from opssc_operator.domain.report import failure_messages
 
 LINES: Final = 128
 POLICIES: Final = 64
@@ -84,9 +85,7 @@ def _policy(verdict: PolicyVerdict) -> PolicyRecord:
 
 
 def _organizations(tally: Tally, facts: Facts) -> tuple[ChannelProgress, ...]:
-    messages = {
-        report.msp_id: report.message for report in facts.reports if report.outcome is Outcome.FAILED and report.message
-    }
+    messages = failure_messages(facts)
     return tuple(
         ChannelProgress(
             msp_id=msp_id,

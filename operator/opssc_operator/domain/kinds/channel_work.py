@@ -17,14 +17,13 @@ from opssc_operator.domain.deployment import TAKEOVER_SECONDS
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan
 from opssc_operator.domain.report import ReportWish, untold
-from opssc_operator.domain.stage import Conditions, Stage
+from opssc_operator.domain.stage import STALE_AGAIN_SECONDS, Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.domain.voting import own_vote
 from opssc_operator.domain.work_action import WorkAction
 
 SUBMIT_AGAIN_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
-STALE_AGAIN_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)

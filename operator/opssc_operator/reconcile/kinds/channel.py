@@ -36,6 +36,7 @@ from opssc_operator.domain.kinds.channel_work import (
     UpdateWork,
 )
 from opssc_operator.domain.kinds.creation_work import JoinOrderer, JoinPeer
+from opssc_operator.domain.newest import Newest
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.report import own_report
@@ -69,9 +70,9 @@ class ChannelWorker:
     _possible_since: dict[_Key, float] = field(default_factory=dict)
     _attempts: dict[_Key, tuple[float, int, str]] = field(default_factory=dict)
     """Own submissions: when the last was (loop time), refusals in a row, the orderer's words."""
-    _judged: dict[tuple[str, int, tuple[str, ...]], Judged] = field(default_factory=dict)
+    _judged: Newest[tuple[str, int, tuple[str, ...]], Judged] = field(default_factory=lambda: Newest(KEPT))
     """By content hash, config block and transactions of the signatures."""
-    _applied: dict[str, ChannelChange] = field(default_factory=dict)
+    _applied: Newest[str, ChannelChange] = field(default_factory=lambda: Newest(KEPT))
     """What applied updates changed, by content hash."""
 
     async def plan(
@@ -187,8 +188,6 @@ class ChannelWorker:
             )
             # The block that was read may be a later one than the view's; the next look will find it under its own.
             key = key[0], newest.view.config_block, reports
-            if len(self._judged) >= KEPT:
-                self._judged.pop(next(iter(self._judged)))
             self._judged[key] = judged
         return self._judged[key]
 
@@ -210,8 +209,6 @@ class ChannelWorker:
                 known = ChannelChange(
                     content.channel, lines, (), read_signatures(facts, pinned.config, content.update_bytes)
                 )
-            if len(self._applied) >= KEPT:
-                self._applied.pop(next(iter(self._applied)))
             self._applied[proposal.content_hash] = known
         return known
 
