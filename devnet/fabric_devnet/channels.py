@@ -30,7 +30,7 @@ _NOT_YET: Final = frozenset({"UNAVAILABLE", "FAILED_PRECONDITION", "ABORTED"})
 
 
 async def create_channel(network: Network, channel: ChannelSpec) -> None:
-    """Create `channel`, join every orderer and the members' peers, and wait until they endorse together.
+    """Create `channel`, join all orderers but spare ones and the members' peers, and wait until they endorse together.
 
     Raises NodeFailed when that takes longer than the specification's `ready_seconds`.
     """
@@ -50,7 +50,7 @@ async def create_channel(network: Network, channel: ChannelSpec) -> None:
 
 
 async def _join_all(network: Network, joining: list[tuple[Organization, Peer]], block: common_pb2.Block) -> None:
-    orderers = [_join_orderer(orderer, block) for orderer in network.orderers]
+    orderers = [_join_orderer(orderer, block) for orderer in network.orderers if not orderer.node.spare]
     peers = [_join_peer(member, peer, block) for member, peer in joining]
     await together([*orderers, *peers])
 
@@ -67,7 +67,7 @@ async def _join_peer(member: Organization, peer: Peer, block: common_pb2.Block) 
 
 async def _order(network: Network, channel: str) -> None:
     """Wait until every orderer serves the channel, which with Raft means that it knows a leader."""
-    await together(_wait_for_leader(network, orderer, channel) for orderer in network.orderers)
+    await together(_wait_for_leader(network, each, channel) for each in network.orderers if not each.node.spare)
 
 
 async def _wait_for_leader(network: Network, orderer: Orderer, channel: str) -> None:

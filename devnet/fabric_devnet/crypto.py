@@ -70,6 +70,14 @@ class CertificateAuthority:
         )
         return cls(name, KeyPair(_sign_low_s(builder, key), key))
 
+    @classmethod
+    def load(cls, name: str, certificate_pem: bytes, key_pem: bytes) -> Self:
+        """Take up an authority that was made before; raises ValueError when it is none of this network."""
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError(f"{name}: the key is not ECDSA")  # noqa: TRY004 - it is a wrong value of the right type
+        return cls(name, KeyPair(x509.load_pem_x509_certificate(certificate_pem), key))
+
     @property
     def certificate_pem(self) -> bytes:
         """The authority's certificate as PEM."""

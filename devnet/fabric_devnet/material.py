@@ -77,6 +77,20 @@ def write_node(directory: Path, authorities: Authorities, name: str, role: Role)
     _write_tls(directory / "tls", authorities, authorities.tls.issue_tls(name, authorities.domain), "server")
 
 
+def issue_tls(organization: Path, domain: str, name: str) -> KeyPair:
+    """Issue another TLS certificate for a node of the organization whose material is in `organization`; writes none."""
+    authority = f"tlsca.{domain}"
+    certificate = (organization / "tlsca" / f"{authority}-cert.pem").read_bytes()
+    key = (organization / "tlsca" / "priv_sk").read_bytes()
+    return CertificateAuthority.load(authority, certificate, key).issue_tls(name, domain)
+
+
+def replace_tls(directory: Path, pair: KeyPair) -> None:
+    """Put another certificate and key into a node's `tls/`; its next start takes them."""
+    _write(directory / "tls" / "server.crt", pair.certificate_pem)
+    _write(directory / "tls" / "server.key", pair.key_pem, secret=True)
+
+
 def write_user(organization: Path, authorities: Authorities, name: str, role: Role | None) -> Path:
     """Create `users/<name>@<domain>` with an enrollment and a TLS client certificate; returns the user's directory."""
     common_name = f"{name}@{authorities.domain}"

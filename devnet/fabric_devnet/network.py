@@ -16,7 +16,7 @@ from fabric_admin.transport import Endpoint
 from fabric_devnet.channels import create_channel
 from fabric_devnet.describe import describe_network
 from fabric_devnet.errors import SpecError
-from fabric_devnet.material import write_material
+from fabric_devnet.material import replace_tls, write_material
 from fabric_devnet.plan import NetworkPlan, OrdererNode, OrdererOrganizationPlan, OrganizationPlan, PeerNode, build_plan
 from fabric_devnet.spec import BackendName
 from fabric_devnet.together import together
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fabric_devnet.backend import Backend
+    from fabric_devnet.crypto import KeyPair
     from fabric_devnet.faults import FaultTable
     from fabric_devnet.release import Release
     from fabric_devnet.spec import NetworkSpec
@@ -124,6 +125,12 @@ class Orderer:
     async def stop(self) -> None:
         """Stop the orderer; its ledgers stay."""
         await self._backend.stop_orderer(self.node)
+
+    async def use_tls(self, pair: KeyPair) -> None:
+        """Run the orderer again with another TLS certificate, as whoever runs it does after a rotation."""
+        await self.stop()
+        replace_tls(self.node.directory, pair)
+        await self.start()
 
 
 @dataclass(frozen=True, slots=True)

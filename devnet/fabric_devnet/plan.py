@@ -41,7 +41,10 @@ class PeerNode:
 
 @dataclass(frozen=True, slots=True)
 class OrdererNode:
-    """One orderer: gRPC on `address`, channel participation with mutual TLS on `admin_address`."""
+    """One orderer: gRPC on `address`, channel participation with mutual TLS on `admin_address`.
+
+    A `spare` one is in no channel from the start.
+    """
 
     name: str
     msp_id: str
@@ -51,6 +54,7 @@ class OrdererNode:
     directory: Path
     data_directory: Path
     log_file: Path
+    spare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +151,21 @@ def _plan_orderers(
     if not spec.orderer_owners:
         directory = spec.directory / "organizations" / "ordererOrganizations" / ORDERER_DOMAIN
         alone = OrdererOrganizationPlan(ORDERER_MSP_ID, "orderers", ORDERER_DOMAIN, directory, (), has_peers=False)
-        return (_with_nodes(alone, spec, spec.orderers, ports),)
+        return (_with_nodes(alone, spec, range(spec.orderers), ports),)
     plans = []
     for turn, msp_id in enumerate(spec.orderer_owners):
         owner = next(each for each in organizations if each.msp_id == msp_id)
         plan = OrdererOrganizationPlan(msp_id, owner.name, owner.domain, owner.directory, (), has_peers=True)
-        plans.append(_with_nodes(plan, spec, len(range(turn, spec.orderers, len(spec.orderer_owners))), ports))
+        plans.append(_with_nodes(plan, spec, range(turn, spec.orderers, len(spec.orderer_owners)), ports))
     return tuple(plans)
 
 
 def _with_nodes(
-    plan: OrdererOrganizationPlan, spec: NetworkSpec, count: int, ports: Iterator[int]
+    plan: OrdererOrganizationPlan, spec: NetworkSpec, numbers: range, ports: Iterator[int]
 ) -> OrdererOrganizationPlan:
+    """Give an organization the orderers of these numbers within the network."""
     orderers = []
-    for index in range(count):
+    for index, number in enumerate(numbers):
         name = f"orderer{index}.{plan.domain}"
         node = OrdererNode(
             name=name,
@@ -171,6 +176,7 @@ def _with_nodes(
             directory=plan.directory / "orderers" / name,
             data_directory=spec.directory / "nodes" / name,
             log_file=spec.directory / "logs" / f"{name}.log",
+            spare=number >= spec.orderers - spec.spare_orderers,
         )
         orderers.append(node)
     return replace(plan, orderers=tuple(orderers))

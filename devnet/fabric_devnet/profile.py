@@ -27,7 +27,7 @@ def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.B
         channel_id=channel.name,
         organizations=tuple(_member(each) for each in plan.organizations if each.msp_id in members),
         orderers=tuple(_orderers(owner) for owner in plan.orderer_organizations),
-        consenters=tuple(_consenter(node) for node in plan.orderers),
+        consenters=tuple(_consenter(node) for node in plan.orderers if not node.spare),
         batch=genesis.Batch(timeout=plan.spec.batch_timeout, max_message_count=plan.spec.max_message_count),
         raft=_RAFT,
         capabilities=genesis.Capabilities(channel=frozenset({newest})),
@@ -49,7 +49,7 @@ def _orderers(organization: OrdererOrganizationPlan) -> genesis.OrdererOrganizat
     return genesis.OrdererOrganization(
         name=organization.name,
         msp=read_config(organization.directory / "msp", organization.msp_id),
-        endpoints=tuple(node.address for node in organization.orderers),
+        endpoints=tuple(node.address for node in organization.orderers if not node.spare),
     )
 
 

@@ -42,7 +42,7 @@ class NetworkSpec:
     """Size and channels of a network; everything it writes goes below `directory`.
 
     Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`, or in turn
-    to the `orderer_owners`, which are some of the organizations.
+    to the `orderer_owners`, which are some of the organizations. The last `spare_orderers` run and are in no channel.
     `batch_timeout` is a Go duration; `channel_capability` is the newest one the nodes know unless given.
     Raises SpecError when built with values no network can have.
     """
@@ -52,6 +52,7 @@ class NetworkSpec:
     peers: int = 1
     orderers: int = 1
     orderer_owners: tuple[str, ...] = ()
+    spare_orderers: int = 0
     channels: tuple[ChannelSpec, ...] = (ChannelSpec("ops-channel"), ChannelSpec("mychannel"))
     backend: BackendName | Literal["embedded", "fabric"] = BackendName.EMBEDDED
     batch_timeout: str = "200ms"
@@ -107,6 +108,9 @@ def _refuse_owners(spec: NetworkSpec) -> None:
         raise SpecError(
             f"orderer_owners must be different organizations, at most one for each of {spec.orderers} orderers"
         )
+    needed = max(1, len(owners))
+    if not 0 <= spec.spare_orderers <= spec.orderers - needed:
+        raise SpecError(f"spare_orderers must leave {needed} of {spec.orderers} orderers, not be {spec.spare_orderers}")
 
 
 def _refuse_channel(channel: ChannelSpec, msp_ids: tuple[str, ...]) -> None:

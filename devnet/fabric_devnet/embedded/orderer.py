@@ -91,15 +91,12 @@ class Orderer:
         self.node = node
         self._service = service
         self._interceptors = tuple(interceptors)
-        tls = node.directory / "tls"
         try:
-            self._key = (tls / "server.key").read_bytes()
-            self._certificate = (tls / "server.crt").read_bytes()
             identity = SigningIdentity.from_directory(node.msp_id, node.directory / "msp")
         except OSError as exc:
             raise NodeFailed(f"orderer {node.name}: {exc}") from exc
-        tls_certificate = x509.load_pem_x509_certificate(self._certificate).public_bytes(Encoding.DER)
-        self.member = service.enrol(node.name, identity, tls_certificate)
+        _, certificate = self._read_tls()
+        self.member = service.enrol(node.name, identity, _der(certificate))
         self._server: grpc.aio.Server | None = None
         self._participation = ParticipationServer(service, self.member)
 
@@ -109,10 +106,12 @@ class Orderer:
         return self._server is not None
 
     async def start(self) -> None:
-        """Serve; raises NodeFailed when a port is taken."""
+        """Serve with the TLS certificate there is now; raises NodeFailed when it is missing or a port is taken."""
+        key, certificate = self._read_tls()
+        self.member.tls_certificate = _der(certificate)
         server = grpc.aio.server(interceptors=self._interceptors, options=_OPTIONS)
         ab_pb2_grpc.add_AtomicBroadcastServicer_to_server(AtomicBroadcast(self._service, self.member), server)
-        credentials = grpc.ssl_server_credentials([(self._key, self._certificate)])
+        credentials = grpc.ssl_server_credentials([(key, certificate)])
         try:
             server.add_secure_port(self.node.address, credentials)
             await self._participation.start(self.node.admin_address, self.node.directory / "tls")
@@ -135,3 +134,14 @@ class Orderer:
     def broadcast(self, envelope: common_pb2.Envelope) -> ab_pb2.BroadcastResponse:
         """Order a message without a connection, for the gateways of the same network; raises NoAnswer."""
         return Broadcast(self._service, self.member).process(envelope)
+
+    def _read_tls(self) -> tuple[bytes, bytes]:
+        tls = self.node.directory / "tls"
+        try:
+            return (tls / "server.key").read_bytes(), (tls / "server.crt").read_bytes()
+        except OSError as exc:
+            raise NodeFailed(f"orderer {self.node.name}: {exc}") from exc
+
+
+def _der(pem: bytes) -> bytes:
+    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)

@@ -84,6 +84,7 @@ class Reason(StrEnum):
     AWAITING_COMMIT = "AwaitingCommit"
     AWAITING_CONSENT = "AwaitingConsent"
     AWAITING_INIT = "AwaitingInit"
+    AWAITING_ORDERER = "AwaitingOrderer"
     AWAITING_SIGNATURES = "AwaitingSignatures"
     AWAITING_SUBMISSION = "AwaitingSubmission"
     BOOTSTRAPPING = "Bootstrapping"

@@ -25,7 +25,8 @@ from opssc_operator.ledger.deployments import Deployments
 from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
-from opssc_operator.ledger.new_channels import NewChannels, OrdererAccess
+from opssc_operator.ledger.new_channels import NewChannels
+from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.runtime import RuntimeLooks
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
@@ -70,8 +71,9 @@ class OrganizationSession:
         self.peers = OwnPeers(settings.peers, settings.admin, settings.client, wakers.interrupted)
         self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
         self.config_blocks = ConfigBlocks(self.reader)
-        self.new_channels = NewChannels(self.peers, settings.own_orderers)
         self.admissions = Admissions(settings.msp_id, settings.orderers, settings.client)
+        self.orderers = OwnOrderers(settings.own_orderers)
+        self.new_channels = NewChannels(self.peers, self.orderers)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)

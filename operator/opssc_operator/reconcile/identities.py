@@ -17,7 +17,7 @@ from opssc_operator.api.organization import FabricOrganization, IdentitySource, 
 from opssc_operator.api.secretrefs import TlsAuthority
 from opssc_operator.errors import TerminalError
 from opssc_operator.kube.client import KubeClient
-from opssc_operator.ledger.new_channels import OrdererAccess
+from opssc_operator.ledger.own_orderers import OrdererAccess
 
 LAYOUTS: Final = (("cert.pem", "key.pem"), ("tls.crt", "tls.key"), ("signcert", "keystore"))
 """Keys of a Secret that hold a certificate and its private key, in the order they are tried."""
@@ -110,7 +110,8 @@ async def load_orderer_accesses(kube: KubeClient, organization: FabricOrganizati
         roots = await load_tls_roots(kube, namespace, orderer.tls_ca, where)
         secret = f"Secret {namespace}/{orderer.admin.tls.secret_ref.name} for admin of {where}"
         certificate, key = await _read_pair(kube, namespace, orderer.admin.tls, secret)
-        accesses.append(OrdererAccess(orderer.address, orderer.admin.address, roots, certificate, key))
+        address, admin = orderer.address, orderer.admin.address
+        accesses.append(OrdererAccess(address, admin, roots, certificate, key, orderer.server_name))
     return tuple(accesses)
 
 

@@ -32,6 +32,7 @@ UNALARMING: Final = frozenset(
         Reason.AWAITING_INSTALL,
         Reason.AWAITING_ORGANIZATIONS,
         Reason.AWAITING_COMMIT,
+        Reason.AWAITING_ORDERER,
         Reason.BOOTSTRAPPING,
         Reason.WITHDRAWN,
         Reason.WITHDRAWN_FINAL,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         pytest.param(
             {"orderer_owners": ("Org1MSP", "Org2MSP")}, "at most one for each of 1 orderers", id="owner-without-orderer"
         ),
+        pytest.param({"spare_orderers": 1}, "must leave 1 of 1 orderers, not be 1", id="nobody-orders"),
         pytest.param(
             {"channels": (ChannelSpec("a", ("Org9MSP",)),)}, "members the network lacks: Org9MSP", id="unknown-member"
         ),
@@ -97,3 +98,11 @@ async def test_a_directory_with_somebody_elses_files_is_left_alone(tmp_path: Pat
 
     assert "holds organizations/ but no network.json" in str(refusal.value)
     assert (tmp_path / "organizations" / "precious").read_text(encoding="utf-8") == "keep me"
+
+
+def test_spare_orderers_are_the_last_ones_and_no_consenters(tmp_path: Path) -> None:
+    spec = NetworkSpec(directory=tmp_path, orderers=3, orderer_owners=("Org1MSP", "Org2MSP"), spare_orderers=1)
+
+    plan = build_plan(spec)
+
+    assert {node.name for node in plan.orderers if node.spare} == {"orderer1.org1.example.com"}

@@ -181,6 +181,8 @@ async def _start_ground(
         peers=spec.peers,
         orderers=spec.orderers,
         orderer_owners=spec.orderer_owners,
+        spare_orderers=spec.spare_orderers,
+        channel_capability=spec.channel_capability,
         channels=spec.channels,
         backend=spec.backend,
         batch_timeout=spec.batch_timeout,

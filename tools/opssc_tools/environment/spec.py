@@ -25,7 +25,7 @@ class EnvironmentSpec:
     `api_servers` is 0 (one for each organization, as far as `MAX_API_SERVERS` allows), 1 (a namespace of one shared
     server for each organization) or the number of organizations. `resync_period` is a Go duration. Raises
     EnvironmentSpecError for anything else. `orderers` belong to an organization without an operator unless some of the
-    organizations are named as `orderer_owners`.
+    organizations are named as `orderer_owners`; `spare_orderers` and `channel_capability` are those of a NetworkSpec.
     """
 
     directory: Path
@@ -38,6 +38,8 @@ class EnvironmentSpec:
     peers: int = 1
     orderers: int = 1
     orderer_owners: tuple[str, ...] = ()
+    spare_orderers: int = 0
+    channel_capability: str | None = None
     batch_timeout: str = "200ms"
     resync_period: str = "1m"
     log_level: str = "INFO"

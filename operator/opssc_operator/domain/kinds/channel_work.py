@@ -14,6 +14,15 @@ from opssc_operator.domain.actions import Propose
 from opssc_operator.domain.channels.history import AppliedIn
 from opssc_operator.domain.channels.signatures import Signed
 from opssc_operator.domain.deployment import TAKEOVER_SECONDS
+from opssc_operator.domain.kinds.consenter_work import (
+    LOOK_AGAIN_SECONDS,
+    ConsenterNode,
+    farewell,
+    joined_report,
+    joins,
+    lacks_after,
+    lacks_before,
+)
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan
 from opssc_operator.domain.report import ReportWish, untold
@@ -73,7 +82,8 @@ class UpdateWork:
     ``misfit`` says why the configuration in force no longer takes it, ``refusal`` why an orderer would not take it with
     the signatures there are, ``ready_seconds`` for how long it would. ``attempts`` tells of this process's own
     submissions, ``own_problem`` why the own administrator's signature would not count. ``successor`` is the plan that
-    replaces a misfit, ``succeeded_by`` the proposal that did.
+    replaces a misfit, ``succeeded_by`` the proposal that did. ``nodes`` are own orderers whose part in the channel it
+    changes.
     """
 
     change: ChannelChange
@@ -85,6 +95,7 @@ class UpdateWork:
     attempts: Attempts = NO_ATTEMPTS
     successor: Plan | None = None
     succeeded_by: str = ""
+    nodes: tuple[ConsenterNode, ...] = ()
 
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """Sign, submit when it is this organization's turn, or say what is waited for."""
@@ -93,7 +104,9 @@ class UpdateWork:
         if self.misfit:
             return self._stale(observed, conditions)
         signers = tuple(each.msp_id for each in self.change.signed if each.valid)
-        waiting = self._judge_applied(signers)
+        agreed = observed.facts is not None and own_vote(observed.facts, observed.own_msp_id) is Decision.AGREE
+        unsigned = agreed and observed.own_msp_id not in signers
+        waiting = self._judge_applied(signers, lacks_before(self.nodes) if unsigned else ())
         actions: tuple[WorkAction, ...] = ()
         requeue = None
         if not observed.is_suspended:
@@ -110,13 +123,15 @@ class UpdateWork:
             requeue_seconds=requeue,
         )
 
-    def _judge_applied(self, signers: tuple[str, ...]) -> Verdict:
+    def _judge_applied(self, signers: tuple[str, ...], lacks: tuple[str, ...]) -> Verdict:
         if self.attempts.refused:
             return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.attempts.refused}")
         if not self.refusal:
             return no(
                 Reason.AWAITING_SUBMISSION, f"signed by {', '.join(sorted(signers))}; waiting for its config block"
             )
+        if lacks:
+            return no(Reason.AWAITING_ORDERER, f"not signed here yet: {'; '.join(lacks)}")
         if self.own_problem:
             return no(Reason.IDENTITY_INVALID, f"this organization cannot sign: {self.own_problem}")
         lacking = sorted({name for verdict in self.change.policies for name in verdict.missing_organizations})
@@ -132,6 +147,8 @@ class UpdateWork:
             return (), None
         agreed = own_vote(facts, own) is Decision.AGREE
         if agreed and own not in signers:
+            if lacks_before(self.nodes):
+                return joins(self.nodes), LOOK_AGAIN_SECONDS
             return ((), None) if self.own_problem else ((SignUpdate(),), None)
         if self.refusal or own not in signers:
             return (), None
@@ -141,20 +158,32 @@ class UpdateWork:
 
     def _done(self, observed: ProposalObserved, conditions: Conditions, applied: AppliedIn) -> Stage:
         verdict = yes(Reason.APPLIED, f"config block {applied.block} of channel {self.change.channel} holds it")
-        return Stage(
-            {**conditions, ConditionType.APPLIED: verdict},
-            Phase.APPLIED,
-            ready=yes(Reason.READY, verdict.message),
-            waiting=False,
-            reports=self._reports(observed, applied),
-        )
+        conditions = {**conditions, ConditionType.APPLIED: verdict}
+        reports = self._reports(observed, applied)
+        lacks = lacks_after(self.nodes)
+        if lacks:
+            acts = not observed.is_suspended
+            return Stage(
+                conditions,
+                Phase.APPLIED,
+                joins(self.nodes) if acts else (),
+                ready=no(Reason.AWAITING_ORDERER, "; ".join(lacks)),
+                follows=self.change.channel,
+                reports=reports,
+                requeue_seconds=LOOK_AGAIN_SECONDS,
+            )
+        note = farewell(self.nodes)
+        message = f"{verdict.message}; {note}" if note else verdict.message
+        return Stage(conditions, Phase.APPLIED, ready=yes(Reason.READY, message), waiting=False, reports=reports)
 
     def _reports(self, observed: ProposalObserved, applied: AppliedIn) -> tuple[ReportWish, ...]:
         facts = observed.facts
         if facts is None or observed.own_msp_id not in facts.proposal.snapshot.members:
             return ()
         evidence = Evidence(config_block=applied.block, config_hash=applied.block_hash)
-        return untold((ReportWish(Step.APPLIED, Outcome.DONE, evidence, ""),), facts, observed.own_msp_id)
+        wishes = [ReportWish(Step.APPLIED, Outcome.DONE, evidence, "")]
+        joined = None if lacks_after(self.nodes) else joined_report(self.nodes, applied)
+        return untold((*wishes, joined), facts, observed.own_msp_id)
 
     def _stale(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """The configuration no longer takes it: its creator proposes it anew when it still can be made."""

@@ -35,6 +35,7 @@ from opssc_operator.domain.kinds.channel_work import (
     SubmitUpdate,
     UpdateWork,
 )
+from opssc_operator.domain.kinds.consenter_work import JoinConsenter
 from opssc_operator.domain.kinds.creation_work import JoinOrderer, JoinPeer
 from opssc_operator.domain.newest import Newest
 from opssc_operator.domain.observation import ProposalObserved
@@ -49,6 +50,7 @@ from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
 from opssc_operator.reconcile.definitions import read_definitions
 from opssc_operator.reconcile.joining import admit
+from opssc_operator.reconcile.kinds.consenters import join_consenter, observe_consenters
 from opssc_operator.reconcile.kinds.creation import join, observe_creation, review_creation, verify_creation
 
 logger = logging.getLogger(__name__)
@@ -153,11 +155,13 @@ class ChannelWorker:
             # The own peer showed it when it was reported, and a block never goes; a removed member cannot ask again.
             self._attempts.pop(key, None)
             applied = AppliedIn(told.evidence.config_block or 0, told.evidence.config_hash or "", "")
-            return replace(observed, work=UpdateWork(await self._shown(facts, session), applied))
+            nodes = await observe_consenters(observed, facts, content, session, applied=True)
+            return replace(observed, work=UpdateWork(await self._shown(facts, session), applied, nodes=nodes))
         current = await session.reader.current(content.channel, max_age_seconds=FRESH_SECONDS)
         judged = await self._judge(facts, current, session)
+        nodes = await observe_consenters(observed, facts, content, session, applied=judged.applied is not None)
         if judged.applied is not None:
-            return replace(observed, work=UpdateWork(await self._shown(facts, session), judged.applied))
+            return replace(observed, work=UpdateWork(await self._shown(facts, session), judged.applied, nodes=nodes))
         if judged.misfit:
             successor, succeeded_by = await _successor(observed, proposal, session)
             work = UpdateWork(judged.change, None, misfit=judged.misfit, successor=successor, succeeded_by=succeeded_by)
@@ -169,6 +173,7 @@ class ChannelWorker:
             own_problem=judged.own_problem,
             ready_seconds=self._possible_for(key, possible=not judged.refusal),
             attempts=self._attempts_of(key),
+            nodes=nodes,
         )
         return replace(observed, work=work)
 
@@ -238,6 +243,8 @@ class ChannelWorker:
                 await _sign(observed.ref, content, session)
             case SubmitUpdate():
                 await self._submit(observed, facts, content, session)
+            case JoinConsenter():
+                await join_consenter(action, content, session)
             case JoinOrderer() | JoinPeer():
                 await join(action, content, session)
             case JoinPeers():

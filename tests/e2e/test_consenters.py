@@ -1,0 +1,211 @@
+"""AC-29: an orderer becomes a consenter, gets another certificate and leaves, each time with its owner's operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from e2e.channel_story import ChannelStory, read_config
+from e2e.conftest import BACKENDS
+
+from fabric_admin.participation import ChannelInfo, Participation
+from fabric_devnet.material import issue_tls
+from fabric_devnet.spec import ChannelSpec
+from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.group import Kind
+from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment.manifests import build_change, build_channel_proposal
+from opssc_tools.environment.objects import condition
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fabric_devnet.network import Orderer
+    from opssc_tools.environment import Member
+    from opssc_tools.environment.objects import Body
+
+CHANNEL = "ordered"
+MEMBERS = ("Org1MSP", "Org2MSP", "Org3MSP")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
+async def owners(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
+    """Organizations 1 and 2 run an orderer each; organization 1 has another one, which is in no channel yet."""
+    spec = EnvironmentSpec(
+        directory=tmp_path_factory.mktemp("consenters"),
+        organizations=3,
+        backend=request.param,
+        channels=(ChannelSpec("ops-channel"), ChannelSpec(CHANNEL, members=MEMBERS)),
+        orderers=3,
+        orderer_owners=("Org1MSP", "Org2MSP"),
+        spare_orderers=1,
+        channel_capability="V2_0",
+        api_servers=1,
+        resync_period="10s",
+    )
+    async with Consortium.start(spec) as running:
+        yield running
+
+
+def spare_of(consortium: Consortium) -> Orderer:
+    return next(each for each in consortium.network.orderers if each.node.spare)
+
+
+def address_of(orderer: Orderer) -> dict[str, Any]:
+    host, _, port = orderer.address.rpartition(":")
+    return {"host": host, "port": int(port)}
+
+
+def certificate_of(orderer: Orderer) -> str:
+    return (orderer.node.directory / "tls" / "server.crt").read_text()
+
+
+def addition_of(orderer: Orderer) -> dict[str, Any]:
+    pem = certificate_of(orderer)
+    return build_change("addConsenter", **address_of(orderer), clientTlsCert=pem, serverTlsCert=pem)
+
+
+def certificates(owner: Member, name: str) -> dict[str, str]:
+    """TLS certificates of an orderer that does not run."""
+    pem = issue_tls(owner.organization.directory, owner.organization.domain, name).certificate_pem.decode()
+    return {"clientTlsCert": pem, "serverTlsCert": pem}
+
+
+def remove(orderer: Orderer) -> dict[str, Any]:
+    return build_change("removeConsenter", **address_of(orderer))
+
+
+async def part_of(orderer: Orderer) -> ChannelInfo:
+    """What the orderer itself says of the channel."""
+    async with Participation(
+        orderer.admin_url,
+        orderer.admin_tls_ca.read_bytes(),
+        orderer.admin_certificate.read_bytes(),
+        orderer.admin_key.read_bytes(),
+    ) as participation:
+        return await participation.info(CHANNEL)
+
+
+async def addresses_in_force(consortium: Consortium) -> set[str]:
+    return {str(each.address) for each in (await read_config(consortium, CHANNEL)).consenters}
+
+
+def joined_of(body: Body | None, msp_id: str) -> str:
+    steps = (body or {}).get("status", {}).get("organizations", [])
+    return next((each["joined"] for each in steps if each["mspID"] == msp_id), "")
+
+
+async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners: Consortium) -> None:
+    # Given
+    first, second, third = owners.members
+    spare = spare_of(owners)
+    endpoints = [each.address for each in first.organization.orderers]
+    changes = [addition_of(spare), build_change("setOrdererEndpoints", mspID="Org1MSP", endpoints=endpoints)]
+    story = ChannelStory(owners, (second, first, third), CHANNEL, "one-more-orderer", {"changes": changes})
+
+    # When: those who run orderers agree
+    await story.propose()
+    await story.vote(first)
+    await story.until_true(ConditionType.READY)
+
+    # Then: the orderer takes part by its own word, and its owner told so
+    info = await part_of(spare)
+    assert (info.relation, info.status) == ("consenter", "active")
+    assert spare.address in await addresses_in_force(owners)
+    told = await second.until(
+        Kind.CHANNEL_PROPOSAL, story.proposal_id, lambda body: joined_of(body, "Org1MSP") == "Done", "told"
+    )
+    assert joined_of(told, "Org2MSP") == "Pending"
+
+
+async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners: Consortium) -> None:
+    # Given
+    first, second, third = owners.members
+    spare = spare_of(owners)
+    organization = first.organization
+    pair = issue_tls(organization.directory, organization.domain, spare.name)
+    pem = pair.certificate_pem.decode()
+    change = build_change("replaceConsenterCertificates", **address_of(spare), clientTlsCert=pem, serverTlsCert=pem)
+    story = ChannelStory(owners, (first, second, third), CHANNEL, "new-certificate", {"changes": [change]})
+
+    # When
+    await story.propose()
+    await story.vote(second)
+    await story.until_true(ConditionType.READY, second, third)
+
+    # Then: its owner waits for the person who has the files
+    await story.until(ConditionType.READY, "False", "AwaitingOrderer", first)
+    await story.until_true(ConditionType.APPLIED, first)
+    message = condition(story.seen_by(first), ConditionType.READY)["message"]
+    assert message.startswith(f"orderer {spare.address} has another TLS certificate than the change gives it")
+
+    # When
+    await spare.use_tls(pair)
+
+    # Then
+    await story.until_true(ConditionType.READY, first)
+    info = await part_of(spare)
+    assert (info.relation, info.status) == ("consenter", "active")
+
+
+async def test_a_consenter_leaves_and_keeps_its_ledger(owners: Consortium) -> None:
+    # Given
+    first, second, third = owners.members
+    spare = spare_of(owners)
+    kept = [each.address for each in first.organization.orderers if each is not spare]
+    changes = [
+        remove(spare),
+        build_change("setOrdererEndpoints", mspID="Org1MSP", endpoints=kept),
+    ]
+    story = ChannelStory(owners, (first, second, third), CHANNEL, "one-less-orderer", {"changes": changes})
+
+    # When
+    await story.carry_out(second)
+
+    # Then
+    assert spare.address not in await addresses_in_force(owners)
+    assert (await part_of(spare)).height > 0
+    message = condition(story.seen_by(first), ConditionType.READY)["message"]
+    assert message.endswith(f"own orderer {spare.address} keeps its ledger of the channel until a person removes it")
+
+
+async def test_consenters_that_could_not_take_part_are_refused_by_name(owners: Consortium) -> None:
+    # Given
+    creator, second, third = owners.members
+    spare = spare_of(owners)
+    standing, other = (each for each in owners.network.orderers if each is not spare)
+    addition = {**address_of(spare), **certificates(third, "orderer9")}
+    another = build_change("addConsenter", host="orderer8", port=7050, **certificates(second, "orderer8"))
+    bad = {
+        "all-leave": ([remove(standing), remove(other)], "is the last consenter"),
+        "twice": ([build_change("addConsenter", **{**addition, **address_of(other)})], f"{other.address} exists"),
+        "foreign": ([build_change("addConsenter", **addition)], f"consenter {spare.address} has invalid certificate"),
+        "two": ([addition_of(spare), another], "more than one consenter at a time"),
+    }
+
+    # When
+    for name, (changes, _) in bad.items():
+        await creator.apply(build_channel_proposal(name, CHANNEL, changes=changes))
+
+    # Then
+    for name, (_, words) in bad.items():
+
+        def named(body: Body | None, words: str = words) -> bool:
+            found = condition(body, ConditionType.STALLED)
+            return found.get("reason") == "InvalidSpec" and words in found["message"]
+
+        await creator.until(Kind.CHANNEL_PROPOSAL, name, named, words)
+
+
+async def test_a_capability_is_raised(owners: Consortium) -> None:
+    # Given
+    first, second, third = owners.members
+    change = build_change("setCapability", section="Channel", level="V3_0")
+    story = ChannelStory(owners, (third, first, second), CHANNEL, "fabric-three", {"changes": [change]})
+
+    # When
+    await story.carry_out(first, second)
+
+    # Then
+    assert (await read_config(owners, CHANNEL)).capabilities.channel == frozenset({"V3_0"})
