@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _HALF_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 // 2
-_LIFETIME = dt.timedelta(days=3650)
+LIFETIME = dt.timedelta(days=3650)
 _BACKDATE = dt.timedelta(minutes=5)
 
 
@@ -89,7 +89,7 @@ class CertificateAuthority:
         builder = self._leaf(_name(common_name, organization, role), key)
         return KeyPair(_sign_low_s(builder, self.pair.private_key), key)
 
-    def issue_tls(self, common_name: str, organization: str) -> KeyPair:
+    def issue_tls(self, common_name: str, organization: str, *, lifetime: dt.timedelta = LIFETIME) -> KeyPair:
         """Issue a TLS certificate for servers and clients alike, valid for `common_name`, localhost and 127.0.0.1."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = [
@@ -98,7 +98,7 @@ class CertificateAuthority:
             x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
         ]
         builder = (
-            self._leaf(_name(common_name, organization), key)
+            self._leaf(_name(common_name, organization), key, lifetime)
             .add_extension(
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
                 critical=False,
@@ -107,11 +107,13 @@ class CertificateAuthority:
         )
         return KeyPair(_sign_low_s(builder, self.pair.private_key), key)
 
-    def _leaf(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _leaf(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, lifetime: dt.timedelta = LIFETIME
+    ) -> x509.CertificateBuilder:
         issuer = self.pair.certificate
         authority_key = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.pair.private_key.public_key())
         return (
-            _builder(subject, issuer.subject, key.public_key())
+            _builder(subject, issuer.subject, key.public_key(), lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(ca=False), critical=True)
             .add_extension(authority_key, critical=False)
@@ -128,7 +130,9 @@ def _name(common_name: str, organization: str, role: Role | None = None) -> x509
     return x509.Name(attributes)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: dt.timedelta = LIFETIME
+) -> x509.CertificateBuilder:
     start = dt.datetime.now(dt.UTC) - _BACKDATE
     return (
         x509.CertificateBuilder()
@@ -137,7 +141,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + _LIFETIME)
+        .not_valid_after(start + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

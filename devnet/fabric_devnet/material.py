@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from fabric_devnet.crypto import CertificateAuthority, KeyPair, Role
+from fabric_devnet.crypto import LIFETIME, CertificateAuthority, KeyPair, Role
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from fabric_devnet.plan import NetworkPlan
@@ -77,12 +78,12 @@ def write_node(directory: Path, authorities: Authorities, name: str, role: Role)
     _write_tls(directory / "tls", authorities, authorities.tls.issue_tls(name, authorities.domain), "server")
 
 
-def issue_tls(organization: Path, domain: str, name: str) -> KeyPair:
+def issue_tls(organization: Path, domain: str, name: str, *, lifetime: timedelta = LIFETIME) -> KeyPair:
     """Issue another TLS certificate for a node of the organization whose material is in `organization`; writes none."""
     authority = f"tlsca.{domain}"
     certificate = (organization / "tlsca" / f"{authority}-cert.pem").read_bytes()
     key = (organization / "tlsca" / "priv_sk").read_bytes()
-    return CertificateAuthority.load(authority, certificate, key).issue_tls(name, domain)
+    return CertificateAuthority.load(authority, certificate, key).issue_tls(name, domain, lifetime=lifetime)
 
 
 def replace_tls(directory: Path, pair: KeyPair) -> None:

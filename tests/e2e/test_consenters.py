@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,15 +93,27 @@ async def addresses_in_force(consortium: Consortium) -> set[str]:
     return {str(each.address) for each in (await read_config(consortium, CHANNEL)).consenters}
 
 
+async def until_consenters(consortium: Consortium, status: str, reason: str, words: str) -> None:
+    """Wait until every organization's FabricChannel says this of the consenters' certificates."""
+
+    def said(body: Body | None) -> bool:
+        found = condition(body, ConditionType.CONSENTERS_VALID)
+        return (found.get("status"), found.get("reason")) == (status, reason) and words in found["message"]
+
+    await asyncio.gather(*(each.until(Kind.FABRIC_CHANNEL, CHANNEL, said, words) for each in consortium.members))
+
+
 def joined_of(body: Body | None, msp_id: str) -> str:
     steps = (body or {}).get("status", {}).get("organizations", [])
     return next((each["joined"] for each in steps if each["mspID"] == msp_id), "")
 
 
 async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners: Consortium) -> None:
-    # Given
+    # Given: the certificate it has is good for ten more days
     first, second, third = owners.members
-    spare = spare_of(owners)
+    spare, organization = spare_of(owners), first.organization
+    short = issue_tls(organization.directory, organization.domain, spare.name, lifetime=timedelta(days=10))
+    await spare.use_tls(short)
     endpoints = [each.address for each in first.organization.orderers]
     changes = [addition_of(spare), build_change("setOrdererEndpoints", mspID="Org1MSP", endpoints=endpoints)]
     story = ChannelStory(owners, (second, first, third), CHANNEL, "one-more-orderer", {"changes": changes})
@@ -117,6 +131,11 @@ async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners
         Kind.CHANNEL_PROPOSAL, story.proposal_id, lambda body: joined_of(body, "Org1MSP") == "Done", "told"
     )
     assert joined_of(told, "Org2MSP") == "Pending"
+
+    # And: everybody is told when it will end
+    date = f"{short.certificate.not_valid_after_utc:%Y-%m-%d}"
+    words = f"{spare.address} is valid until {date} (client TLS, server TLS)"
+    await until_consenters(owners, "False", "CertificateExpiring", words)
 
 
 async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners: Consortium) -> None:
@@ -147,6 +166,7 @@ async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners:
     await story.until_true(ConditionType.READY, first)
     info = await part_of(spare)
     assert (info.relation, info.status) == ("consenter", "active")
+    await until_consenters(owners, "True", "CertificatesValid", "no consenter's certificate expires within 30 days")
 
 
 async def test_a_consenter_leaves_and_keeps_its_ledger(owners: Consortium) -> None:
