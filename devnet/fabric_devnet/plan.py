@@ -128,6 +128,7 @@ def _plan_organization(spec: NetworkSpec, number: int, network_prefix: str, port
             "orgname": name,
             "mspid": msp_id,
             "chaincode_host": chaincode_host,
+            **spec.builder_fields.get(msp_id, {}),
         }
         node = PeerNode(
             name=peer,

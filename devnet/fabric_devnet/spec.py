@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from fabric_devnet.errors import SpecError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _CHANNEL_NAME = re.compile(r"[a-z][a-z0-9.-]{0,248}")
@@ -44,6 +45,7 @@ class NetworkSpec:
     Organizations are `Org1MSP`, `Org2MSP`, ... with `peers` peers each; the orderers belong to `OrdererMSP`, or in turn
     to the `orderer_owners`, which are some of the organizations. The last `spare_orderers` run and are in no channel.
     `batch_timeout` is a Go duration; `channel_capability` is the newest one the nodes know unless given.
+    `builder_fields` are further fields of connection templates, for the peers of each MSP ID.
     Raises SpecError when built with values no network can have.
     """
 
@@ -59,6 +61,7 @@ class NetworkSpec:
     max_message_count: int = 500
     channel_capability: str | None = None
     ready_seconds: float = 60.0
+    builder_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Settle the directory and the backend's name; refuse what cannot be built."""
@@ -90,13 +93,13 @@ class NetworkSpec:
 def _refuse_counts(spec: NetworkSpec) -> None:
     if not 1 <= spec.organizations <= MAX_ORGANIZATIONS:
         raise SpecError(f"organizations must be between 1 and {MAX_ORGANIZATIONS}, not {spec.organizations}")
-    for field, value in (
+    for name, value in (
         ("peers", spec.peers),
         ("orderers", spec.orderers),
         ("max_message_count", spec.max_message_count),
     ):
         if value < 1:
-            raise SpecError(f"{field} must be at least 1, not {value}")
+            raise SpecError(f"{name} must be at least 1, not {value}")
 
 
 def _refuse_owners(spec: NetworkSpec) -> None:

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest_asyncio
 from e2e.scenario import Scenario
 
 from fabric_devnet.spec import BackendName, ChannelSpec
+from opssc_operator.reconcile.servercertificates import AUTHORITY_KEY, Authority
 from opssc_tools.environment import Consortium, EnvironmentSpec
 
 if TYPE_CHECKING:
@@ -42,9 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(SCENARIO_SECONDS), append=False)
 
 
+@pytest.fixture(scope="session")
+def authorities() -> dict[str, Authority]:
+    """The CA of each organization's chaincode servers, which its peers know from their start."""
+    now = datetime.now(UTC)
+    return {f"Org{number}MSP": Authority.create(f"org{number}", now) for number in range(1, 5)}
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
 async def consortium(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authorities: dict[str, Authority]
 ) -> AsyncIterator[Consortium]:
     """Running, governed by a committed contract; scenarios share it and use names of their own."""
     spec = EnvironmentSpec(
@@ -53,6 +62,10 @@ async def consortium(
         backend=request.param,
         channels=CHANNELS,
         resync_period="10s",
+        builder_fields={
+            msp_id: {"chaincode_root_cert": authority.to_data()[AUTHORITY_KEY].decode()}
+            for msp_id, authority in authorities.items()
+        },
     )
     async with Consortium.start(spec) as running:
         yield running

@@ -1,21 +1,32 @@
-"""Chaincode servers on Kubernetes: the operator makes, follows and removes them, and Ready says whether they serve."""
+"""Chaincode servers on Kubernetes: made, followed and removed, with TLS or without; Ready says whether they serve."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import base64
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from e2e import servers
+import pytest_asyncio
+from e2e import oracle, servers
 from e2e.scenario import Scenario
 
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.serverset import owner_labels, tls_secret_name
+from opssc_operator.reconcile.servercertificates import AUTHORITY_KEY
+from opssc_operator.reconcile.serversecrets import authority_secret_name
 from opssc_tools.environment import manifests
 from opssc_tools.environment.manifests import ServicePackage, made_up_digest
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from opssc_operator.reconcile.servercertificates import Authority
+    from opssc_tools.environment import Consortium, Member
 
 RUNTIME = ConditionType.RUNTIME_READY
 
@@ -102,3 +113,60 @@ async def test_servers_follow_one_chaincode_through_its_life(new_scenario: Calla
     await upgrade.until_true(ConditionType.READY)
     await scenario.until(ConditionType.READY, "True", "Superseded")
     await upgrade.stop_servers()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_authorities(consortium: Consortium, authorities: dict[str, Authority]) -> AsyncIterator[None]:
+    """Organizations 1 and 2 bring the CAs that their peers know, and name where their servers are reached."""
+    members = consortium.members[:2]
+    for member in members:
+        data = authorities[member.msp_id].to_data()
+        metadata = {"name": authority_secret_name(member.name), "labels": owner_labels(member.namespace)}
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        secret = {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": metadata}
+        await member.apply({**secret, "data": encoded})
+        await _set_servers(member, {"names": [member.organization.chaincode_host]})
+    yield
+    for member in members:
+        await _set_servers(member, None)
+
+
+async def _set_servers(member: Member, settings: dict[str, Any] | None) -> None:
+    patch = json.dumps({"spec": {"chaincodeServers": settings}})
+    await member.kubectl("patch", "forg", member.name, "--type=merge", "--patch", patch)
+
+
+async def test_servers_with_tls_are_reached_by_peers_that_know_the_ca_of_their_own_organization(
+    new_scenario: Callable[[str], Scenario], own_authorities: None, authorities: dict[str, Authority], tmp_path: Path
+) -> None:
+    # Given: one package for all, with a template in place of a certificate
+    del own_authorities
+    scenario = new_scenario("pair")
+    scenario = replace(scenario, package=replace(scenario.package, tls=True))
+    first, second = scenario.members
+    await first.apply(scenario.manifest(server={"deploy": True}))
+    await scenario.until_true(ConditionType.VERIFIED)
+    shown = scenario.seen_by(second) or {}
+    vote = manifests.build_vote("Org1MSP", scenario.ref.id, content_hash=shown["status"]["contentHash"])
+    vote["spec"]["local"] = {"server": {"deploy": True}}
+
+    # When: pods run as the Deployments say
+    await second.apply(vote)
+    for member in scenario.members:
+        await servers.until_parts(
+            member, scenario.package.package_id, lambda parts: len(parts) == 4, "a complete server"
+        )
+        await servers.run_pod(member, scenario.package, tmp_path / member.name)
+        await servers.report(member, scenario.package.package_id, ready=1)
+
+    # Then: the same package everywhere, below another CA in each organization, and peers reach their own server
+    await scenario.until(ConditionType.READY, "True", "Ready")
+    await oracle.assert_definition_everywhere(scenario)
+    assert {(scenario.seen_by(member) or {})["status"]["packageID"] for member in scenario.members} == {
+        scenario.package.package_id
+    }
+    held = [await servers.read_secret(each, tls_secret_name(scenario.package.package_id)) for each in (first, second)]
+    assert [data[AUTHORITY_KEY] for data in held] == [
+        authorities[member.msp_id].to_data()[AUTHORITY_KEY] for member in scenario.members
+    ]
+    await oracle.assert_usable(scenario)

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from opssc_operator.api.fields import ApiModel, ObjectName
+from opssc_operator.api.fields import ApiModel, ObjectName, ServerName
 
 RESERVED_NAMES: Final = frozenset({"CHAINCODE_ID", "CHAINCODE_SERVER_ADDRESS", "CORE_CHAINCODE_ID_NAME"})
 RESERVED_PREFIX: Final = "CHAINCODE_TLS_"
@@ -71,8 +71,12 @@ class ImagePullSecret(ApiModel):
 
 
 class ChaincodeServers(ApiModel):
-    """Where and how an organization's chaincode servers run; an unset namespace is the organization's own."""
+    """Where and how an organization's chaincode servers run; an unset namespace is the organization's own.
+
+    `names` are further ones for the certificates of servers with TLS.
+    """
 
     namespace: NamespaceName | None = None
     resources: ServerResources | None = None
+    names: Annotated[tuple[ServerName, ...], Field(max_length=16)] = ()
     image_pull_secrets: Annotated[tuple[ImagePullSecret, ...], Field(max_length=16)] = ()

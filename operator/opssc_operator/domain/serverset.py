@@ -104,7 +104,7 @@ def package_of(body: Manifest) -> str:
 
 
 def service_dns_names(served: Served, namespace: str) -> tuple[str, ...]:
-    """Every name by which peers may reach the server, and which its certificate is for."""
+    """Every name by which peers may reach the server through its Service, and that of its package's address."""
     service = served.label
     names = (
         service,
@@ -115,25 +115,34 @@ def service_dns_names(served: Served, namespace: str) -> tuple[str, ...]:
     return names if served.host is None or served.host in names else (*names, served.host)
 
 
-def address_refusal(served: Served, namespace: str) -> str:
+def certificate_names(plan: ServerPlan) -> tuple[str, ...]:
+    """Every name and address that the server's certificate is for."""
+    names = service_dns_names(plan.served, plan.namespace)
+    return (*names, *(name for name in plan.grants.names if name not in names))
+
+
+def address_refusal(served: Served, namespace: str, grants: ChaincodeServers) -> str:
     """Why the server gets no certificate for the address of its package, or an empty text.
 
-    The address is what others agreed on, and whoever has a certificate for it can pose as what is reached there.
+    The address is what others agreed on, and whoever has a certificate for it can pose as what is reached there; what
+    the organization names by itself is its own affair.
     """
     host = (served.host or "").rstrip(".").lower()
     own = f"{served.label}.{namespace}.svc"
     is_own_name = host.startswith(f"{own}.") or host in service_dns_names(replace(served, host=None), namespace)
-    if not host or is_own_name or not _is_service_name(host):
+    if not host or is_own_name or served.host in grants.names or not _is_service_name(host):
         return ""
     return (
         f"address {host} is, or may be, another Service of the cluster, so no certificate is made for it; "
-        f"propose {own}, a template or a name outside the cluster, or do not run it"
+        f"propose {own}, a template or a name outside the cluster, list it in chaincodeServers.names, or do not run it"
     )
 
 
 def _is_service_name(host: str) -> bool:
-    """Whether a host may be found through a Service: `name`, `name.namespace`, or these with `.svc` and a domain."""
+    """Whether a host may be a Service's: `name`, `name.namespace`, either with `.svc` and a domain, or an address."""
     labels = host.split(".")
+    if labels[-1].isdigit():
+        return True
     return len(labels) <= _SHORT_NAME_LABELS or "svc" in labels[_SHORT_NAME_LABELS:] or host.endswith(".cluster.local")
 
 

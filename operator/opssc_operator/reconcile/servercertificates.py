@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Final, Self
 
 from cryptography import x509
@@ -77,13 +78,13 @@ class Authority:
         pem = self.certificate.public_bytes(serialization.Encoding.PEM)
         return {CERTIFICATE_KEY: pem, PRIVATE_KEY: _key_pem(self.key), AUTHORITY_KEY: pem}
 
-    def issue(self, dns_names: Sequence[str], now: datetime) -> dict[str, bytes]:
-        """The Secret's data of a new server certificate for these names."""
+    def issue(self, server_names: Sequence[str], now: datetime) -> dict[str, bytes]:
+        """The Secret's data of a new server certificate for these names and addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         lifetime = min(LIFETIME, self.certificate.not_valid_after_utc - now)
-        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in dns_names])
+        names = x509.SubjectAlternativeName([_general_name(name) for name in server_names])
         builder = (
-            _builder(_name(dns_names[0]), self.certificate.subject, key.public_key(), now, lifetime)
+            _builder(_name(server_names[0]), self.certificate.subject, key.public_key(), now, lifetime)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -98,7 +99,7 @@ class Authority:
         }
 
 
-def renewal_of(authority: Authority, data: Mapping[str, bytes], dns_names: Sequence[str]) -> datetime | None:
+def renewal_of(authority: Authority, data: Mapping[str, bytes], server_names: Sequence[str]) -> datetime | None:
     """When a server's certificate is to be replaced; None when it cannot be used at all."""
     pair = _read_pair(data)
     if pair is None or data.get(AUTHORITY_KEY) != authority.to_data()[AUTHORITY_KEY]:
@@ -109,9 +110,17 @@ def renewal_of(authority: Authority, data: Mapping[str, bytes], dns_names: Seque
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
         return None
-    if set(found.get_values_for_type(x509.DNSName)) != set(dns_names):
+    if set(found) != {_general_name(name) for name in server_names}:
         return None
     return certificate.not_valid_after_utc - RENEWAL
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    """A name or an address as clients look for it: none finds an address among names."""
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def fingerprint(data: Mapping[str, bytes]) -> str:

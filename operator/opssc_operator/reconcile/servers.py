@@ -161,7 +161,7 @@ class ServerReconciler:
         if refusal:
             raise TerminalError(Reason.UNTRUSTED_SOURCE, refusal)
         plan = plan_of(organization, wanted)
-        refusal = address_refusal(wanted.served, plan.namespace) if wanted.served.tls else ""
+        refusal = address_refusal(wanted.served, plan.namespace, plan.grants) if wanted.served.tls else ""
         if refusal:
             raise TerminalError(ADDRESS_REFUSED, refusal)
         shelf = self.shelves.of(key.namespace)

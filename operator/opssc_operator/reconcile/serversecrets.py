@@ -18,10 +18,10 @@ from opssc_operator.domain.serverset import (
     Owner,
     ServerPlan,
     build_metadata,
+    certificate_names,
     is_own,
     owner_labels,
     package_of,
-    service_dns_names,
     tls_secret_name,
 )
 from opssc_operator.errors import TerminalError, TransientError
@@ -59,7 +59,7 @@ class ServerSecrets:
         """
         async with self._turns[plan.owner.namespace]:
             authority = await self._ensure_authority(plan.owner, now)
-        name, names = tls_secret_name(plan.served.package_id), service_dns_names(plan.served, plan.namespace)
+        name, names = tls_secret_name(plan.served.package_id), certificate_names(plan)
         known, data = await self._read(plan.owner.namespace, plan.namespace, name)
         renewal = renewal_of(authority, data, names)
         if renewal is None or renewal <= now:

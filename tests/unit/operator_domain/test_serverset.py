@@ -20,6 +20,7 @@ from opssc_operator.domain.serverset import (
     build_network_policy,
     build_service,
     build_service_account,
+    certificate_names,
     is_own,
     package_of,
     server_name,
@@ -167,10 +168,23 @@ def test_every_amount_has_a_bound(stated: dict[str, Any], expected: dict[str, An
         pytest.param("peer0.org1.svc.corp.example", True, id="another-cluster-domain"),
         pytest.param("peer0.peers.org1.svc.cluster.local", True, id="one-pod"),
         pytest.param("peer0.org1.pod.cluster.local", True, id="a-pod-by-address"),
+        pytest.param("10.96.0.1", True, id="an-address"),
     ],
 )
-def test_no_certificate_is_for_another_service(host: str | None, refused: bool) -> None:
-    assert bool(address_refusal(replace(SERVED, host=host, tls=True), "org1")) is refused
+def test_no_certificate_is_for_another_service_unless_the_organization_names_it(
+    host: str | None, refused: bool
+) -> None:
+    named = ChaincodeServers(names=() if host is None else (host.removesuffix("."),))
+    served = replace(SERVED, host=host, tls=True)
+
+    assert bool(address_refusal(served, "org1", ChaincodeServers())) is refused
+    assert not address_refusal(replace(served, host=host and host.removesuffix(".")), "org1", named)
+
+
+def test_a_certificate_is_for_what_the_organization_names_as_well() -> None:
+    named = replace(TLS_PLAN, grants=ChaincodeServers(names=("10.1.2.3", LABEL)))
+
+    assert certificate_names(named) == (*service_dns_names(TLS_PLAN.served, "org1"), "10.1.2.3")
 
 
 def test_own_settings_win_over_the_organizations() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -33,6 +34,18 @@ def test_a_certificate_is_for_every_name_and_below_the_ca() -> None:
     assert tuple(names.get_values_for_type(x509.DNSName)) == NAMES
     assert renewal_of(authority, data, NAMES) == NOW + LIFETIME - RENEWAL
     assert data[AUTHORITY_KEY] == authority.to_data()[AUTHORITY_KEY]
+
+
+def test_an_address_is_one_in_the_certificate() -> None:
+    authority, names = Authority.create("org1", NOW), (*NAMES, "10.1.2.3")
+
+    data = authority.issue(names, NOW)
+
+    certificate = x509.load_pem_x509_certificate(data[CERTIFICATE_KEY])
+    found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert found.get_values_for_type(x509.IPAddress) == [ip_address("10.1.2.3")]
+    assert renewal_of(authority, data, names) is not None
+    assert renewal_of(authority, data, NAMES) is None
 
 
 def test_a_ca_is_the_same_after_it_was_stored() -> None:

@@ -186,6 +186,7 @@ async def _start_ground(
         channels=spec.channels,
         backend=spec.backend,
         batch_timeout=spec.batch_timeout,
+        builder_fields=spec.builder_fields,
     )
     names = [msp_id.removesuffix("MSP").lower() for msp_id in network_spec.msp_ids]
 

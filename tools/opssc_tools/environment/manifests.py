@@ -30,22 +30,31 @@ ADDRESS_TEMPLATE: Final = "{{{{.chaincode_host}}}}:{port}"
 """Rendered by each peer's builder with the loopback address of its organization; the package is the same everywhere."""
 
 
+ROOT_TEMPLATE: Final = "{{.chaincode_root_cert}}"
+"""Rendered with the CA certificate of the organization's own chaincode servers."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePackage:
     """A ccaas package: what a manifest says of it, the bytes every organization builds, and their ID.
 
-    `repository` and `name` are the image's name; most images of tests are never asked for.
+    `repository` and `name` are the image's name; most images of tests are never asked for. With `tls` each peer's
+    builder fills in the CA of its own organization.
     """
 
     name: str
     digest: str
     port: int
     repository: str = "ghcr.io/opssc"
+    tls: bool = False
 
     @property
     def connection(self) -> Connection:
         """How peers reach the server."""
-        return Connection(port=self.port, address=ADDRESS_TEMPLATE.format(port=self.port))
+        address = ADDRESS_TEMPLATE.format(port=self.port)
+        return Connection(
+            port=self.port, address=address, tls_required=self.tls, root_cert=ROOT_TEMPLATE if self.tls else None
+        )
 
     @property
     def label(self) -> str:
@@ -60,14 +69,21 @@ class ServicePackage:
             "ccaas": {
                 "label": self.label,
                 "image": {"name": f"{self.repository}/{self.name}", "digest": self.digest},
-                "connection": {"port": self.port, "address": self.connection.address},
+                "connection": {
+                    "port": self.port,
+                    "address": self.connection.address,
+                    **({"tlsRequired": True, "rootCert": ROOT_TEMPLATE} if self.tls else {}),
+                },
             },
         }
 
     @property
     def data(self) -> bytes:
         """The package as peers install it."""
-        return build_ccaas(self.label, self.connection.address or "")
+        connection = self.connection
+        return build_ccaas(
+            self.label, connection.address or "", tls_required=self.tls, root_cert=connection.root_cert or ""
+        )
 
     @property
     def package_id(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,8 @@ class EnvironmentSpec:
     `api_servers` is 0 (one for each organization, as far as `MAX_API_SERVERS` allows), 1 (a namespace of one shared
     server for each organization) or the number of organizations. `resync_period` is a Go duration. Raises
     EnvironmentSpecError for anything else. `orderers` belong to an organization without an operator unless some of the
-    organizations are named as `orderer_owners`; `spare_orderers` and `channel_capability` are those of a NetworkSpec.
+    organizations are named as `orderer_owners`. `spare_orderers`, `channel_capability` and `builder_fields` are those
+    of a NetworkSpec.
     """
 
     directory: Path
@@ -43,6 +45,7 @@ class EnvironmentSpec:
     batch_timeout: str = "200ms"
     resync_period: str = "1m"
     log_level: str = "INFO"
+    builder_fields: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse numbers of API servers that no environment has."""
