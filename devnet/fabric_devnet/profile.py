@@ -27,7 +27,11 @@ def build_genesis_block(plan: NetworkPlan, channel: ChannelSpec) -> common_pb2.B
         channel_id=channel.name,
         organizations=tuple(_member(each) for each in plan.organizations if each.msp_id in members),
         orderers=tuple(_orderers(owner) for owner in plan.orderer_organizations),
-        consenters=tuple(_consenter(node) for node in plan.orderers if not node.spare),
+        consenters=tuple(
+            build_consenter(node, number)
+            for number, node in enumerate((each for each in plan.orderers if not each.spare), start=1)
+        ),
+        consensus_type=channel.consensus,
         batch=genesis.Batch(timeout=plan.spec.batch_timeout, max_message_count=plan.spec.max_message_count),
         raft=_RAFT,
         capabilities=genesis.Capabilities(channel=frozenset({newest})),
@@ -53,9 +57,11 @@ def _orderers(organization: OrdererOrganizationPlan) -> genesis.OrdererOrganizat
     )
 
 
-def _consenter(node: OrdererNode) -> genesis.Consenter:
+def build_consenter(node: OrdererNode, number: int = 0) -> genesis.Consenter:
+    """Describe an orderer as a consenter, with the certificates it has now; `number` is its ID where it is BFT."""
     certificate = (node.directory / "tls" / "server.crt").read_bytes()
-    return genesis.Consenter(_address(node.address), certificate, certificate)
+    identity = (node.directory / "msp" / "signcerts" / "cert.pem").read_bytes()
+    return genesis.Consenter(_address(node.address), certificate, certificate, number, node.msp_id, identity)
 
 
 def _address(text: str) -> genesis.Address:

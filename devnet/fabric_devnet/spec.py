@@ -36,6 +36,7 @@ class ChannelSpec:
     members: tuple[str, ...] = ()
     lifecycle_endorsement: str = "MAJORITY Endorsement"
     absent: frozenset[str] = frozenset()
+    consensus: Literal["etcdraft", "BFT"] = "etcdraft"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ class Broadcast:
             raise BroadcastRefused(_Status.BAD_REQUEST, "message is of type that cannot be processed directly")
         if header.type == common_pb2.HeaderType.ORDERER_TRANSACTION:
             raise BroadcastRefused(_Status.BAD_REQUEST, "message is of type that is no longer supported")
-        if not is_consenter(chain.config, self.member.tls_certificate):
+        if not is_consenter(chain.config, self.member.tls_certificate, self.member.identity):
             raise BroadcastRefused(_Status.SERVICE_UNAVAILABLE, "channel is not ready, he is a follower")
         if header.type == common_pb2.HeaderType.CONFIG_UPDATE:
             self.update_config(chain, envelope)
@@ -95,8 +95,8 @@ class Broadcast:
                 f"consensus metadata update for channel config update is invalid: {loss}"
             )
             raise BroadcastRefused(_Status.BAD_REQUEST, info)
-        if proposed.consensus.type == BFT:
-            info = "consensus type BFT is not supported by the embedded network"
+        if proposed.consensus.type == BFT != chain.config.consensus.type:
+            info = "a migration to consensus type BFT is not supported by the embedded network"
             raise BroadcastRefused(_Status.NOT_IMPLEMENTED, info)
 
     def _process_normal(self, chain: Chain, envelope: common_pb2.Envelope) -> None:

@@ -25,18 +25,20 @@ if TYPE_CHECKING:
     from fabric_admin.channelconfig import ChannelConfig
     from fabric_admin.identity import SigningIdentity
 
+    Signers = Sequence[tuple[int | None, SigningIdentity]]
+
 _METADATA_ENTRIES = 5
 _NONCE_BYTES = 24
 
 
 class Chain:
-    """A channel's log; `signer` names the identity that signs the next block.
+    """A channel's log; `signers` names the identities that sign the next block, with their numbers where it is BFT.
 
     Raises InvalidInput for a genesis block whose config makes no sense.
     """
 
-    def __init__(self, genesis: common_pb2.Block, signer: Callable[[], SigningIdentity]) -> None:
-        self._signer = signer
+    def __init__(self, genesis: common_pb2.Block, signers: Callable[[], Signers]) -> None:
+        self._signers = signers
         self._config = read_config(genesis)
         self._last_config = genesis.header.number
         self._cutter = BlockCutter()
@@ -105,7 +107,7 @@ class Chain:
 
     def _write(self, messages: Sequence[common_pb2.Envelope], last_config: int | None = None) -> common_pb2.Block:
         block = build_block(self.height, self.blocks.last_hash, messages)
-        sign_block(block, self._signer(), self._last_config if last_config is None else last_config)
+        sign_block(block, self._signers(), self._last_config if last_config is None else last_config)
         self.blocks.append(block)
         return block
 
@@ -118,22 +120,27 @@ def build_block(number: int, previous_hash: bytes, messages: Sequence[common_pb2
     return common_pb2.Block(header=header, data=data, metadata=metadata)
 
 
-def sign_block(block: common_pb2.Block, signer: SigningIdentity, last_config: int) -> None:
-    """Set the orderer's metadata of a block, and its signature over metadata and header."""
+def sign_block(block: common_pb2.Block, signers: Signers, last_config: int) -> None:
+    """Set the orderers' metadata of a block, and their signatures over metadata and header."""
     index = common_pb2.LastConfig(index=last_config)
     raft = metadata_pb2.BlockMetadata(consenter_ids=[1], next_consenter_id=2, raft_index=block.header.number + 1)
     value = common_pb2.OrdererBlockMetadata(
         last_config=index,
         consenter_metadata=common_pb2.Metadata(value=raft.SerializeToString()).SerializeToString(),
     ).SerializeToString()
-    header = common_pb2.SignatureHeader(creator=signer.creator, nonce=secrets.token_bytes(_NONCE_BYTES))
-    signature_header = header.SerializeToString()
-    signature = common_pb2.MetadataSignature(
-        signature_header=signature_header,
-        signature=signer.sign(value + signature_header + blocks.header_bytes(block.header)),
-    )
-    signatures = common_pb2.Metadata(value=value, signatures=[signature])
+    made = [_signature(value, blocks.header_bytes(block.header), number, signer) for number, signer in signers]
+    signatures = common_pb2.Metadata(value=value, signatures=made)
     last = common_pb2.Metadata(value=index.SerializeToString())
     entries = block.metadata.metadata
     entries[common_pb2.BlockMetadataIndex.SIGNATURES] = signatures.SerializeToString()
     entries[common_pb2.BlockMetadataIndex.LAST_CONFIG] = last.SerializeToString()
+
+
+def _signature(value: bytes, block: bytes, number: int | None, signer: SigningIdentity) -> common_pb2.MetadataSignature:
+    """Sign as an orderer does, which BFT names by its number instead of its certificate."""
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    if number is None:
+        header = common_pb2.SignatureHeader(creator=signer.creator, nonce=nonce).SerializeToString()
+        return common_pb2.MetadataSignature(signature_header=header, signature=signer.sign(value + header + block))
+    header = common_pb2.IdentifierHeader(identifier=number, nonce=nonce).SerializeToString()
+    return common_pb2.MetadataSignature(identifier_header=header, signature=signer.sign(value + header + block))

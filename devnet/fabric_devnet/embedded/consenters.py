@@ -6,32 +6,46 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from fabric_admin.certificates import decode_pem
+from fabric_admin.channelconfig import BFT, bft
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from fabric_admin.channelconfig import ChannelConfig
+    from fabric_admin.identity import SigningIdentity
 
 
 _KEPT_CERTIFICATES: Final = 256
 _SMALLEST_TOLERANT: Final = 3  # consenters, of which one may fail
 
 
-def is_consenter(config: ChannelConfig, tls_certificate: bytes) -> bool:
-    """Tell whether a TLS certificate (DER) is the client or server certificate of a consenter."""
+def is_consenter(config: ChannelConfig, tls_certificate: bytes, identity: SigningIdentity) -> bool:
+    """Tell whether an orderer is a consenter: by its TLS certificate (DER), with BFT by its identity."""
+    if config.consensus_type == BFT:
+        return consenter_id(config, identity) is not None
     return any(tls_certificate in pair for pair in _certificates(config))
+
+
+def consenter_id(config: ChannelConfig, identity: SigningIdentity) -> int | None:
+    """Return the number of an orderer in the BFT consenter mapping, None when it is not in it."""
+    own = identity.msp_id, _der(identity.certificate_pem)
+    return next((each.id for each in config.consensus.mapping if (each.msp_id, _der(each.identity)) == own), None)
 
 
 def quorum(config: ChannelConfig) -> int:
     """Return how many consenters must run for messages to be ordered."""
-    return len(config.consenters) // 2 + 1
+    count = len(config.consenters)
+    return bft.quorum(count) if config.consensus_type == BFT else count // 2 + 1
 
 
 def quorum_loss(current: ChannelConfig, proposed: ChannelConfig, running: AbstractSet[bytes]) -> str:
     """Say, in Fabric's words, why the nodes that run could not order with the proposed consenters; "" if they could.
 
-    `running` are TLS certificates (DER). Source: orderer/consensus/etcdraft/membership.go, UnacceptableQuorumLoss.
+    `running` are TLS certificates (DER). Source: orderer/consensus/etcdraft/membership.go, UnacceptableQuorumLoss; BFT
+    orderers do not ask.
     """
+    if current.consensus_type == BFT:
+        return ""
     before, after = _certificates(current), _certificates(proposed)
     gone = [pair for pair in before if pair not in after]
     alive = [pair for pair in before if running & set(pair)]

@@ -11,7 +11,7 @@ from fabric_protos.common import common_pb2, configtx_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin import blocks
-from fabric_admin.channelconfig import ETCDRAFT
+from fabric_admin.channelconfig import BFT, ETCDRAFT
 from fabric_admin.errors import InvalidInput
 from fabric_devnet.embedded.channelconfigs import read_config
 
@@ -46,9 +46,7 @@ def parse_join_block(content: bytes) -> tuple[common_pb2.Block, ChannelConfig]:
             f"{config.channel_id}: config does not contain orderer config"
         )
     kind = config.consensus_type
-    if kind == "BFT":
-        raise JoinRefused("cannot join: consensus type BFT is not supported by the embedded network")
-    if kind != ETCDRAFT:
+    if kind not in (ETCDRAFT, BFT):
         raise JoinRefused(f"cannot join: failed to find a consenter for consensus type: {kind}")
     return block, config
 

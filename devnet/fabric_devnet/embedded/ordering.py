@@ -1,7 +1,7 @@
 """The ordering service of a network: one log per channel, and which orderers keep it.
 
 Several orderers are endpoints of the same log; there is no consensus among them. A channel without a quorum of running
-consenters orders nothing, as with Raft. Knows no gRPC and no HTTP.
+consenters orders nothing, as with Raft and BFT. Knows no gRPC and no HTTP.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fabric_admin.channelconfig import BFT
 from fabric_admin.errors import FabricError
 from fabric_admin.policy import SignedData
 from fabric_devnet.embedded.chain import Chain
-from fabric_devnet.embedded.consenters import is_consenter, quorum
+from fabric_devnet.embedded.consenters import consenter_id, is_consenter, quorum
 from fabric_devnet.embedded.errors import OrderingStopped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
     from fabric_protos.common import common_pb2
 
@@ -68,7 +69,7 @@ class OrderingService:
         """Let an orderer keep a channel, beginning its log when it is the first; raises InvalidInput."""
         chain = self._chains.get(channel_id)
         if chain is None:
-            chain = Chain(genesis, lambda: self._signer(channel_id))
+            chain = Chain(genesis, lambda: self._signers(channel_id))
             self._chains[channel_id] = chain
         member.channels.add(channel_id)
         self._announce()
@@ -84,7 +85,8 @@ class OrderingService:
     def has_quorum(self, channel_id: str) -> bool:
         """Tell whether enough consenters of the channel run and keep it to order messages."""
         chain = self._chains[channel_id]
-        active = sum(is_consenter(chain.config, member.tls_certificate) for member in self._keepers(channel_id))
+        keepers = self._keepers(channel_id)
+        active = sum(is_consenter(chain.config, each.tls_certificate, each.identity) for each in keepers)
         return active >= quorum(chain.config)
 
     def running_members(self, channel_id: str) -> tuple[Member, ...]:
@@ -118,10 +120,16 @@ class OrderingService:
     def _keepers(self, channel_id: str) -> list[Member]:
         return [member for member in self.members.values() if member.running and channel_id in member.channels]
 
-    def _signer(self, channel_id: str) -> SigningIdentity:
-        for member in self._keepers(channel_id):
-            return member.identity
-        raise OrderingStopped(f"no orderer of channel {channel_id} is running")
+    def _signers(self, channel_id: str) -> Sequence[tuple[int | None, SigningIdentity]]:
+        """Who signs the next block: one orderer, with BFT all that take part, each with its number."""
+        config = self._chains[channel_id].config
+        identities = [member.identity for member in self._keepers(channel_id)]
+        if not identities:
+            raise OrderingStopped(f"no orderer of channel {channel_id} is running")
+        if config.consensus_type != BFT:
+            return [(None, identities[0])]
+        numbered = [(consenter_id(config, identity), identity) for identity in identities]
+        return [(number, identity) for number, identity in numbered if number is not None]
 
     async def _serving(self, channel_id: str) -> Chain:
         while not self._keepers(channel_id):

@@ -107,7 +107,7 @@ class ParticipationServer:
         chain = self._service.chain(self._member, channel_id)
         if chain is None:
             raise Problem(404, "channel does not exist")
-        if not is_consenter(chain.config, self._member.tls_certificate):
+        if not self._takes_part(chain):
             raise Problem(404, "channel is not ready, he is a follower")
         try:
             block = chain.blocks.block(_block_number(chain, request.match_info["block"]))
@@ -128,7 +128,7 @@ class ParticipationServer:
         chain = self._service.chain(self._member, channel_id)
         if chain is None:
             raise Problem(404, "channel does not exist")
-        relation = "consenter" if is_consenter(chain.config, self._member.tls_certificate) else "follower"
+        relation = "consenter" if self._takes_part(chain) else "follower"
         return {
             "name": channel_id,
             "url": url,
@@ -136,6 +136,9 @@ class ParticipationServer:
             "status": "active",
             "height": chain.height,
         }
+
+    def _takes_part(self, chain: Chain) -> bool:
+        return is_consenter(chain.config, self._member.tls_certificate, self._member.identity)
 
     def _join(self, content: bytes) -> web.Response:
         try:
@@ -163,7 +166,7 @@ class ParticipationServer:
         chain = self._service.chain(self._member, channel_id)
         if chain is None:
             raise Problem(405, "cannot update: channel does not exist")
-        if not is_consenter(chain.config, self._member.tls_certificate):
+        if not self._takes_part(chain):
             raise Problem(403, "cannot update: channel is not ready, he is a follower")
         try:
             Broadcast(self._service, self._member).update_config(chain, envelope)
