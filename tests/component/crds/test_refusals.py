@@ -83,7 +83,9 @@ SERVERS_NAMESPACE = "must be the name of a namespace: lower-case letters, digits
 SECRET = "must be the name of a Secret: lower-case letters, digits, dashes and dots"
 LOCAL_CCAAS = "set local.package.ccaas when local.package.type is ccaas, and only then"
 LOCAL_K8S = "set local.package.k8s when local.package.type is k8s, and only then"
-LOCAL = 'supported values: "Proposed", "None", "ccaas", "k8s"'
+LOCAL_ARCHIVE = "set local.package.archive when local.package.type is archive, and only then"
+LOCAL_GIT = "set local.package.git when local.package.type is git, and only then"
+LOCAL = 'supported values: "Proposed", "None", "ccaas", "k8s", "archive", "git"'
 ADDRESS = "must be host:port, for example peer0.org1.example.com:7051"
 ORDERER_ADDRESS = "must be host:port, for example orderer0.example.com:7050"
 DURATION = "must be a duration, for example 90s, 1h30m or 168h"
@@ -193,6 +195,9 @@ REFUSED: list[tuple[str, str, dict[str, object], str]] = [
     ("a long reason", VOTE, {"spec.reason": LONG * 600}, "reason may have at most 1024 bytes"),
     ("a package of its own that is not there", VOTE, {"spec.local": {"package": {"type": "ccaas"}}}, LOCAL_CCAAS),
     ("an image package that is not there", VOTE, {"spec.local": {"package": {"type": "k8s"}}}, LOCAL_K8S),
+    ("an archive of its own that is not there", VOTE, {"spec.local": {"package": {"type": "archive"}}}, LOCAL_ARCHIVE),
+    ("a commit of its own that is not there", VOTE, {"spec.local": {"package": {"type": "git"}}}, LOCAL_GIT),
+    ("a server by URL", ORGANIZATION, {"spec.chaincodeServers": {"names": ["https://cc"]}}, "must be a host name"),
     ("a package nobody knows", VOTE, {"spec.local": {"package": {"type": "cds"}}}, LOCAL),
     ("no peers", ORGANIZATION, {"spec.peers.explicit": []}, "should have at least 1 items"),
     ("a peer twice", ORGANIZATION, {"spec.peers.explicit": [PEER_MANIFEST, PEER_MANIFEST]}, "Duplicate value"),
