@@ -16,6 +16,7 @@ from fabric_admin.channelconfig.elements import Kind
 from fabric_admin.channelconfig.evaluation import Verdict
 from fabric_admin.channelconfig.hazards import Hazard, find_hazards, find_update_hazards, refuse_hazards
 from fabric_admin.channelconfig.loading import APPLICATION, ORDERER
+from fabric_admin.channelconfig.newcertificates import find_certificate_hazards
 from fabric_admin.channelconfig.organizations import Address, OrdererEndpoint, Organization
 from fabric_admin.channelconfig.signing import assemble, sign
 
@@ -42,6 +43,7 @@ __all__ = [
     "compute_update",
     "diff",
     "edits",
+    "find_certificate_hazards",
     "find_hazards",
     "find_update_hazards",
     "policy_rule",

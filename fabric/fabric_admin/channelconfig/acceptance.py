@@ -85,6 +85,24 @@ def apply(
     return result
 
 
+def rehearse(config: ChannelConfig, data: bytes, now: datetime, line: Line = Line.FABRIC_3) -> ChannelConfig:
+    """Return the channel as ``pb(ConfigUpdate)`` would leave it if everybody whose signature it takes had signed.
+
+    Raises ConfigUpdateRefused for what an orderer refuses whoever signs.
+    """
+    result = config.updated_by(data)
+    proposed = load_result(config, result)
+    check_compatible(config, proposed, line)
+    if config.consensus.type == ETCDRAFT:
+        raft.check_metadata(config, proposed, now)
+    envelope = assemble(config.channel_id, data, ())
+    submission.check_size(config, configtx_pb2.ConfigEnvelope(config=result, last_update=envelope).ByteSize())
+    check_maintenance(config, proposed, authorization.read_update(data), line)
+    if config.consensus.type == BFT:
+        bft.check_configuration(proposed)
+    return proposed
+
+
 def derive(
     config: ChannelConfig, envelope: common_pb2.Envelope, line: Line = Line.FABRIC_3
 ) -> tuple[configtx_pb2.Config, ChannelConfig]:

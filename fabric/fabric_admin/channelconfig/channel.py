@@ -190,6 +190,19 @@ class ChannelConfig:
             authorization.check_version(changes.standing, element)
         return configtx_pb2.Config(sequence=self.sequence + 1, channel_group=changes.apply())
 
+    def rehearse(
+        self,
+        config_update: configtx_pb2.ConfigUpdate | bytes,
+        *,
+        now: datetime | None = None,
+        line: Line = Line.FABRIC_3,
+    ) -> ChannelConfig:
+        """Return the channel as an update would leave it, everything checked that an orderer checks but signatures.
+
+        Raises ConfigUpdateRefused with the reason that no signature can mend.
+        """
+        return acceptance.rehearse(self, signing.update_bytes(config_update), now or datetime.now(UTC), line)
+
     def forecast(
         self,
         config_update: configtx_pb2.ConfigUpdate | bytes,

@@ -22,8 +22,8 @@ START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2049, 1, 1, tzinfo=UTC)
 class Authority:
     """One organization's root CA, NodeOUs on."""
 
-    def __init__(self, msp_id: str) -> None:
-        self.msp_id = msp_id
+    def __init__(self, msp_id: str, *, start: datetime = START, end: datetime = END) -> None:
+        self.msp_id, self._start, self._end = msp_id, start, end
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ca.{msp_id}")])
         self._serial = 1
@@ -70,7 +70,7 @@ class Authority:
         key: ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey,
         *,
         ca: bool,
-        until: datetime = END,
+        until: datetime | None = None,
     ) -> x509.Certificate:
         self._serial += 1
         return (
@@ -79,8 +79,8 @@ class Authority:
             .issuer_name(self._name)
             .public_key(key)
             .serial_number(self._serial)
-            .not_valid_before(START)
-            .not_valid_after(until)
+            .not_valid_before(self._start)
+            .not_valid_after(until or self._end)
             .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .sign(self._key, hashes.SHA256())

@@ -76,6 +76,21 @@ def test_the_forecast_is_what_the_decision_on_the_envelope_then_is(drawn: Drawn)
 
 @many
 @given(config_updates(WORLD))
+def test_a_rehearsal_refuses_exactly_what_no_signature_can_mend(drawn: Drawn) -> None:
+    refused_unsigned = _refusal(lambda: CURRENT.rehearse(drawn.update, now=NOW))
+    refused = CURRENT.forecast(drawn.update, drawn.signatures, now=NOW).refusal
+
+    if refused is None:
+        assert refused_unsigned is None
+    elif refused_unsigned is None:
+        assert refused.stage == "authorize"
+    elif refused.stage == refused_unsigned.stage:
+        assert refused_unsigned.element == refused.element
+        assert refused_unsigned.remedy
+
+
+@many
+@given(config_updates(WORLD))
 def test_verdicts_name_exactly_the_policies_that_keep_an_update_from_being_authorized(drawn: Drawn) -> None:
     signed = configtx_pb2.ConfigUpdateEnvelope(config_update=drawn.update, signatures=drawn.signatures)
     refusal = _refusal(lambda: authorization.authorize(CURRENT, signed))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from unit.fabric import channel
+from unit.fabric.channel import NOW
 from unit.operator_channels.test_delta import EVERY_CHANGE, config, consenter, definition
 
 from opssc_chaincode.model import ChannelContent, OrganizationDefinition
@@ -34,7 +35,7 @@ RECIPE: dict[str, Any] = {
             "mspID": ORG1,
             "definitionFrom": {"inline": definition(ORG1)},
             "endpoints": ["orderer1:7050"],
-            "consenters": [{name: value for name, value in consenter(1).items() if name != "mspID"}],
+            "consenters": [{name: value for name, value in consenter(1, ORG1).items() if name != "mspID"}],
         }
     ],
 }
@@ -64,7 +65,7 @@ def content_of(manifest: ChannelProposalSpec) -> ChannelContent:
 def creation() -> tuple[ChannelProposalSpec, ChannelContent]:
     manifest = spec(channel="newchannel", action="Create", create=RECIPE)
     recipe = resolve_recipe(manifest, {})
-    return manifest, create_content(manifest, recipe, build_genesis("newchannel", recipe))
+    return manifest, create_content(manifest, recipe, build_genesis("newchannel", recipe, at=NOW))
 
 
 @pytest.mark.parametrize("name", EVERY_CHANGE)
@@ -162,8 +163,8 @@ def test_the_genesis_block_is_the_same_everywhere() -> None:
     manifest, content = creation()
     recipe = resolve_recipe(manifest, {})
 
-    assert same_block(build_genesis("newchannel", recipe), content.block_bytes)
-    assert not same_block(build_genesis("otherchannel", recipe), content.block_bytes)
+    assert same_block(build_genesis("newchannel", recipe, at=NOW), content.block_bytes)
+    assert not same_block(build_genesis("otherchannel", recipe, at=NOW), content.block_bytes)
     assert not same_block(content.block_bytes, b"\xff")
 
 
@@ -194,4 +195,4 @@ def test_recipes_no_node_would_start_from_are_refused(change: dict[str, Any], sa
     manifest = spec(channel="newchannel", action="Create", create={**RECIPE, **change})
 
     with pytest.raises(ChangeRefused, match=said):
-        build_genesis("newchannel", resolve_recipe(manifest, {}))
+        build_genesis("newchannel", resolve_recipe(manifest, {}), at=NOW)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.fabric.channel import NOW
 from unit.operator_channels.test_content import RECIPE, creation, spec
-from unit.operator_channels.test_delta import config, definition
+from unit.operator_channels.test_delta import config, consenter, definition
 from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, plan, planned, proposed, tx
 
 from opssc_chaincode.model import ChannelContent, Evidence, Facts, Outcome, ProposalDocument, Report, Rule, Step
@@ -209,11 +210,13 @@ def test_a_voter_builds_the_first_block_anew_and_looks_for_its_own_definition() 
     robbed = {**RECIPE}
     for part in ("members", "orderers"):
         robbed[part] = [{**RECIPE[part][0], "definitionFrom": {"inline": definition(ORG2)}}]
+    foreign = {name: value for name, value in consenter(1, ORG2).items() if name != "mspID"}
+    robbed["orderers"] = [{**robbed["orderers"][0], "consenters": [foreign]}]
 
     def content(recipe: dict[str, Any], block: bytes | None = None) -> ChannelContent:
         manifest = spec(channel="newchannel", action="Create", create=recipe)
         resolved = resolve_recipe(manifest, {})
-        return create_content(manifest, resolved, block or build_genesis("newchannel", resolved))
+        return create_content(manifest, resolved, block or build_genesis("newchannel", resolved, at=NOW))
 
     assert judged(honest).holds
     forged = judged(content(other_recipe, honest.block_bytes))

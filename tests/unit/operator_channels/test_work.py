@@ -213,7 +213,7 @@ def test_a_definition_read_from_elsewhere_is_in_the_plan() -> None:
 
 def verdict_on(of: Proposal, start: ChannelConfig) -> Verdict:
     content = of.content
-    rules = UpdateRules(content, delta_of(content, start, governance=False, at=NOW))  # type: ignore[arg-type]
+    rules = UpdateRules(content, delta_of(content, start, governance=False, at=of.created_time))  # type: ignore[arg-type]
     pinned = replace(view_of(start), members=start.all_members)
     return verify_proposal(rules, of, Grounds(pinned, DEFAULT_CHARTER))
 

@@ -17,10 +17,12 @@ from pydantic import ValidationError
 
 from fabric_admin.channelconfig import (
     ChannelConfig,
+    Hazard,
     Verdict,
     check_consenters,
     compute_update,
     diff,
+    find_certificate_hazards,
     find_update_hazards,
 )
 from fabric_admin.errors import ConfigError, ConfigUpdateRefused
@@ -61,15 +63,18 @@ def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governanc
 
 
 def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: datetime) -> Delta:
-    """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it."""
+    """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it.
+
+    What an orderer would refuse whoever signs is refused here, before anybody is asked.
+    """
     _refuse_flood(update)
     try:
-        updated = config.updated_by(update)
-        for hazard in find_update_hazards(config, update, governance=governance):
-            raise ChangeRefused(f"{hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
-        lines = diff(config.config, updated)
+        _refuse_first(find_update_hazards(config, update, governance=governance))
+        updated = config.rehearse(update, now=at)
+        check_consenters(config, updated, at)
+        _refuse_first(find_certificate_hazards(config, updated, at))
+        lines = diff(config.config, updated.config)
         verdicts = config.evaluate(update)
-        check_consenters(config, ChannelConfig.from_config(updated, config.channel_id), at)
         for verdict in verdicts:
             if verdict.mod_policy and not config.policies.has(verdict.mod_policy):
                 raise ChangeRefused(f"{verdict.path}: there is no policy {verdict.mod_policy}", verdict.path)
@@ -90,6 +95,11 @@ def same_update(one: bytes, other: bytes) -> bool:
         return False
     # What is said twice decodes to the last word here; nodes must not be left to read another one.
     return bool(first == second) and len(second.SerializeToString(deterministic=True)) == len(other)
+
+
+def _refuse_first(hazards: Sequence[Hazard]) -> None:
+    for hazard in hazards:
+        raise ChangeRefused(f"{hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
 
 
 def _refuse_flood(update: bytes) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from fabric_protos.common import common_pb2
@@ -10,7 +12,15 @@ from fabric_protos.msp import msp_config_pb2
 from google.protobuf.message import DecodeError
 
 from fabric_admin import genesis
-from fabric_admin.channelconfig import Address, ChannelConfig, Organization, refuse_hazards
+from fabric_admin.channelconfig import (
+    Address,
+    ChannelConfig,
+    Consensus,
+    Organization,
+    check_consenters,
+    find_certificate_hazards,
+    refuse_hazards,
+)
 from fabric_admin.errors import BlockError, ConfigError
 from opssc_chaincode.model import Recipe
 from opssc_operator.domain.channels.application import ChangeRefused, build_consenter
@@ -72,8 +82,11 @@ def build_profile(channel: str, recipe: Recipe) -> genesis.Profile:
     )
 
 
-def build_genesis(channel: str, recipe: Recipe) -> bytes:
-    """pb(Block) of the first block; raises ChangeRefused for a recipe that no node would start a channel from."""
+def build_genesis(channel: str, recipe: Recipe, *, at: datetime) -> bytes:
+    """pb(Block) of the first block; raises ChangeRefused for a recipe that no node would start a channel from.
+
+    ``at`` is the time at which its certificates must be valid: that of the proposal.
+    """
     try:
         genesis.check_channel_id(channel)
         block = genesis.build(build_profile(channel, recipe))
@@ -83,6 +96,9 @@ def build_genesis(channel: str, recipe: Recipe) -> bytes:
         plain = ChannelConfig.from_block(genesis.build(build_profile(channel, _plain(recipe))))
         # What is unusual in it must not make it worse than a channel with the usual policies and levels.
         refuse_hazards(plain.config, config.config)
+        check_consenters(replace(config, consensus=Consensus()), config, at)
+        for hazard in find_certificate_hazards(None, config, at):
+            raise ChangeRefused(f"create: {hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
     except (ConfigError, BlockError) as exc:
         element = exc.element if isinstance(exc, ConfigError) else ""
         raise ChangeRefused(f"create: {exc}", element) from exc

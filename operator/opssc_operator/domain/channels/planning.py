@@ -97,7 +97,7 @@ def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
     if strangers:
         message = f"create: {', '.join(strangers)} cannot agree, not being in channel {observed.view.channel}"
         return no(Reason.INVALID_SPEC, f"{message}; add them there first, or leave them out")
-    block = build_genesis(observed.spec.channel, recipe)
+    block = build_genesis(observed.spec.channel, recipe, at=observed.now)
     if observed.spec.dry_run:
         change = ChannelChange(observed.spec.channel, describe_creation(recipe), ())
         return Preview(change, f"would be created; {', '.join(members)} have to agree; nothing is on the ledger")

@@ -57,7 +57,6 @@ class CreationRules:
 
     def judge_content(self, proposal: Proposal) -> Verdict:
         """The genesis block must follow from the recipe, and the recipe must define this organization as it is."""
-        del proposal
         recipe = self.content.create
         if recipe is None:
             return no(Reason.INVALID_SPEC, "there is no recipe; disagree")
@@ -65,7 +64,7 @@ class CreationRules:
         if wrong:
             return no(Reason.DELTA_MISMATCH, wrong)
         try:
-            block = build_genesis(self.content.channel, recipe)
+            block = build_genesis(self.content.channel, recipe, at=proposal.created_time)
         except ChangeRefused as exc:
             return no(Reason.DELTA_MISMATCH, f"{exc}; disagree")
         if not same_block(block, self.content.block_bytes):
