@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config
@@ -16,6 +17,7 @@ from fabric_devnet.material import issue_tls
 from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
+from opssc_tools.bench.exposition import parse_samples, served_port
 from opssc_tools.environment import Consortium, EnvironmentSpec
 from opssc_tools.environment.manifests import build_change, build_channel_proposal
 from opssc_tools.environment.objects import condition
@@ -68,9 +70,9 @@ def addition_of(orderer: Orderer) -> dict[str, Any]:
     return build_change("addConsenter", **address_of(orderer), clientTlsCert=pem, serverTlsCert=pem)
 
 
-def certificates(owner: Member, name: str) -> dict[str, str]:
+def certificates(owner: Member, name: str, **given: timedelta) -> dict[str, str]:
     """TLS certificates of an orderer that does not run."""
-    pem = issue_tls(owner.organization.directory, owner.organization.domain, name).certificate_pem.decode()
+    pem = issue_tls(owner.organization.directory, owner.organization.domain, name, **given).certificate_pem.decode()
     return {"clientTlsCert": pem, "serverTlsCert": pem}
 
 
@@ -101,6 +103,14 @@ async def until_consenters(consortium: Consortium, status: str, reason: str, wor
         return (found.get("status"), found.get("reason")) == (status, reason) and words in found["message"]
 
     await asyncio.gather(*(each.until(Kind.FABRIC_CHANNEL, CHANNEL, said, words) for each in consortium.members))
+
+
+async def shown_ends(member: Member) -> dict[str, float]:
+    """What the operator's metric says of the channel, by consenter."""
+    port = served_port(member.logs / f"operator-{member.name}.log")
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
+        samples = parse_samples(await response.text(), "opssc_consenter_certificate_expiry_timestamp_seconds")
+    return {each.labels["consenter"]: each.value for each in samples if each.labels["channel"] == CHANNEL}
 
 
 def joined_of(body: Body | None, msp_id: str) -> str:
@@ -136,6 +146,8 @@ async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners
     date = f"{short.certificate.not_valid_after_utc:%Y-%m-%d}"
     words = f"{spare.address} is valid until {date} (client TLS, server TLS)"
     await until_consenters(owners, "False", "CertificateExpiring", words)
+    for member in owners.members:
+        assert (await shown_ends(member))[spare.address] == short.certificate.not_valid_after_utc.timestamp()
 
 
 async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners: Consortium) -> None:
@@ -197,7 +209,10 @@ async def test_consenters_that_could_not_take_part_are_refused_by_name(owners: C
     standing, other = (each for each in owners.network.orderers if each is not spare)
     addition = {**address_of(spare), **certificates(third, "orderer9")}
     another = build_change("addConsenter", host="orderer8", port=7050, **certificates(second, "orderer8"))
+    # Valid since five minutes ago, for one of them.
+    expired = {**address_of(spare), **certificates(second, "orderer9", lifetime=timedelta(minutes=1))}
     bad = {
+        "expired": ([build_change("addConsenter", **expired)], f"consenter {spare.address} has invalid certificates"),
         "all-leave": ([remove(standing), remove(other)], "is the last consenter"),
         "twice": ([build_change("addConsenter", **{**addition, **address_of(other)})], f"{other.address} exists"),
         "foreign": ([build_change("addConsenter", **addition)], f"consenter {spare.address} has invalid certificate"),

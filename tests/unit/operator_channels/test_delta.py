@@ -252,6 +252,25 @@ def test_maintenance_is_refused_where_the_consortium_votes() -> None:
         delta_of(EVERY_CHANGE["setMaintenance"][0], governance=True)
 
 
+@pytest.mark.parametrize("name", ["addConsenter", "removeConsenter", "replaceConsenterCertificates"])
+def test_a_change_of_the_bft_mapping_takes_its_quorum_along(name: str) -> None:
+    start = config(channel.BFT_PROFILE)
+    third = {"host": "orderer3", "port": 7050}
+    fields = {
+        "addConsenter": consenter(5),
+        "removeConsenter": third,
+        "replaceConsenterCertificates": {**third, "identity": consenter(5)["identity"]},
+    }
+
+    delta = delta_of({name: fields[name]}, on=start)
+
+    assert delta.rule == Rule(n=1, of=(ORDERER,))
+    changed = {line[2:].partition(":")[0].split(" ")[0] for line in delta.lines}
+    assert {"/Channel/Orderer/Orderers", "/Channel/Orderer/BlockValidation"} <= changed, delta.lines
+    signatures = [channelconfig.sign(admin, delta.update) for admin in admins(ORDERER)]
+    assert start.forecast(delta.update, signatures, now=NOW).accepted
+
+
 def test_a_policy_that_is_no_matter_of_organizations_is_refused_with_its_text() -> None:
     start = config()
     two_of_one = {

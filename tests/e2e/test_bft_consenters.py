@@ -1,0 +1,91 @@
+"""AC-29 with BFT: the consenter mapping and the quorum that validates blocks change together, by proposal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from e2e.channel_story import ChannelStory, read_config
+from e2e.conftest import BACKENDS
+
+from fabric_admin.channelconfig.bft import block_validation_policy
+from fabric_admin.participation import ChannelInfo, Participation
+from fabric_devnet.profile import build_consenter
+from fabric_devnet.spec import ChannelSpec
+from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment.manifests import build_change
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fabric_devnet.network import Orderer
+
+CHANNEL = "byzantine"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
+async def generals(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Consortium]:
+    """Two organizations with two BFT consenters each; organization 1 has an orderer that is in no channel yet."""
+    spec = EnvironmentSpec(
+        directory=tmp_path_factory.mktemp("bft"),
+        organizations=2,
+        backend=request.param,
+        channels=(ChannelSpec("ops-channel"), ChannelSpec(CHANNEL, consensus="BFT")),
+        orderers=5,
+        orderer_owners=("Org1MSP", "Org2MSP"),
+        spare_orderers=1,
+        api_servers=1,
+        resync_period="10s",
+    )
+    async with Consortium.start(spec) as running:
+        yield running
+
+
+def describe(orderer: Orderer) -> dict[str, Any]:
+    """The orderer as `addConsenter` has it."""
+    consenter = build_consenter(orderer.node)
+    return {
+        "host": consenter.address.host,
+        "port": consenter.address.port,
+        "clientTlsCert": consenter.client_tls_cert.decode(),
+        "serverTlsCert": consenter.server_tls_cert.decode(),
+        "mspID": consenter.msp_id,
+        "identity": consenter.identity.decode(),
+    }
+
+
+async def part_of(orderer: Orderer) -> ChannelInfo:
+    tls = [path.read_bytes() for path in (orderer.admin_tls_ca, orderer.admin_certificate, orderer.admin_key)]
+    async with Participation(orderer.admin_url, *tls) as participation:
+        return await participation.info(CHANNEL)
+
+
+async def test_a_fifth_general_comes_and_goes(generals: Consortium) -> None:
+    # Given
+    first, second = generals.members
+    spare = next(each for each in generals.network.orderers if each.node.spare)
+    added = describe(spare)
+    addition = build_change("addConsenter", **added)
+    story = ChannelStory(generals, (second, first), CHANNEL, "fifth-comes", {"changes": [addition]})
+
+    # When
+    await story.carry_out(first)
+
+    # Then: five, of whom four sign, and the orderer says that it is one of them
+    config = await read_config(generals, CHANNEL)
+    assert [each.id for each in config.consenters] == [1, 2, 3, 4, 5]
+    policy = config.config.channel_group.groups["Orderer"].policies["BlockValidation"].policy
+    assert policy == block_validation_policy(config.consenters)
+    info = await part_of(spare)
+    assert (info.relation, info.status) == ("consenter", "active")
+
+    # When
+    removal = build_change("removeConsenter", host=added["host"], port=added["port"])
+    story = ChannelStory(generals, (first, second), CHANNEL, "fifth-goes", {"changes": [removal]})
+    await story.carry_out(second)
+
+    # Then
+    assert [each.id for each in (await read_config(generals, CHANNEL)).consenters] == [1, 2, 3, 4]
