@@ -51,7 +51,7 @@ async def test_a_rule_agrees_to_what_it_names_from_sources_that_are_trusted(
         await other.propose()
         await named.until_true(ConditionType.READY)
     finally:
-        back = {"spec": {"voting": before.get("voting"), "trust": before.get("trust")}}
+        back = {"spec": {"voting": {"rules": None, **before["voting"]}, "trust": before["trust"]}}
         await second.kubectl("patch", "forg", second.name, "--type=merge", "-p", json.dumps(back))
 
     # Then: it was the rule, which the others read as a reason
