@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 PARTS = "deployments,services,serviceaccounts,networkpolicies"
-SOON_SECONDS = 30.0
+SOON_SECONDS = 90.0
 PAUSE_SECONDS = 0.2
 
 
