@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 from component.fileserver import FileServer
 from e2e import oracle
@@ -14,6 +16,7 @@ from e2e import oracle
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.sources.reach import Credential
 from opssc_tools.environment import manifests
 from opssc_tools.environment.consortium import ASSET_MODULE
 from opssc_tools.environment.manifests import REGISTRIES
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
 
     from e2e.scenario import Scenario
 
-    from opssc_tools.environment import Consortium
+    from opssc_tools.environment import Consortium, Member
 
+PASSWORD = "correct horse battery staple"
 GO = {
     "asset/go.mod": (b"module example.com/consortium/asset\n\ngo 1.20\n", 0o100644),
     "asset/main.go": (b"package main\n\nfunc main() {}\n", 0o100644),
@@ -36,36 +40,39 @@ GO = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def server(consortium: Consortium, tmp_path: Path) -> AsyncIterator[FileServer]:
-    """A server that organizations 1 to 3 trust while the scenario runs."""
+    """A server that organizations 1 to 3 trust while the scenario runs, and that asks for their password."""
     async with FileServer.run(tmp_path) as running:
+        running.password = Credential("reader", PASSWORD).header
         trust = {
+            "credentials": [{"host": running.host, "secretRef": {"name": "sources"}}],
             "imageRegistries": list(REGISTRIES),
             "archiveHosts": [running.host],
             "repositories": [running.url("/git/")],
             "authorities": [{"host": running.host, "tlsCA": {"pem": running.ca.decode()}}],
         }
-        await _trust(consortium, trust)
+        members = consortium.members[:3]
+        await asyncio.gather(*(_trust(member, trust) for member in members))
         yield running
-        await _trust(consortium, {"imageRegistries": list(REGISTRIES)})
+        await asyncio.gather(*(_trust(member, {"imageRegistries": list(REGISTRIES)}) for member in members))
+        assert not [member.name for member in members if PASSWORD in member.operator.log.read_text()]
 
 
-async def _trust(consortium: Consortium, trust: Mapping[str, Any]) -> None:
-    nothing = dict.fromkeys(("archiveHosts", "repositories", "authorities"))
+async def _trust(member: Member, trust: Mapping[str, Any]) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sources"}}
+    await member.apply({**secret, "stringData": {"username": "reader", "password": PASSWORD}})
+    nothing = dict.fromkeys(("archiveHosts", "repositories", "authorities", "credentials"))
     patch = json.dumps({"spec": {"trust": {**nothing, **trust}}})
-    for member in consortium.members[:3]:
-        kind = Kind.FABRIC_ORGANIZATION
-        await member.cluster.kubectl(
-            "patch", kind.plural, member.name, "--namespace", member.namespace, "--type=merge", f"--patch={patch}"
-        )
-        await member.until(
-            kind,
-            member.name,
-            lambda body: (
-                (body or {}).get("status", {}).get("observedGeneration")
-                == (body or {}).get("metadata", {}).get("generation")
-            ),
-            "the trust is seen",
-        )
+    kind = Kind.FABRIC_ORGANIZATION
+    await member.kubectl("patch", kind.plural, member.name, "--type=merge", f"--patch={patch}")
+    await member.until(
+        kind,
+        member.name,
+        lambda body: (
+            (body or {}).get("status", {}).get("observedGeneration")
+            == (body or {}).get("metadata", {}).get("generation")
+        ),
+        "the trust is seen",
+    )
 
 
 def _archive(scenario: Scenario, server: FileServer, data: bytes) -> Mapping[str, Any]:
@@ -76,6 +83,17 @@ def _archive(scenario: Scenario, server: FileServer, data: bytes) -> Mapping[str
         "type": "archive",
         "archive": {"label": scenario.package.label, "sha256": sha256, "urls": [server.url(path)]},
     }
+
+
+def _commit(scenario: Scenario, server: FileServer) -> Mapping[str, Any]:
+    source = {
+        "label": f"{scenario.chaincode}_1.0",
+        "repository": server.url("/git/repo.git"),
+        "commit": server.commit(GO),
+        "path": "asset",
+        "language": "golang",
+    }
+    return {"type": "git", "git": source}
 
 
 async def test_an_archive_is_deployed_everywhere_and_then_stays_through_a_change_of_policy(
@@ -118,18 +136,8 @@ async def test_an_archive_is_deployed_everywhere_and_then_stays_through_a_change
 async def test_a_repository_gives_one_package_id_and_peers_without_a_builder_say_so(
     scenario: Scenario, server: FileServer
 ) -> None:
-    # Given
-    commit = server.commit(GO)
-    source = {
-        "label": f"{scenario.chaincode}_1.0",
-        "repository": server.url("/git/repo.git"),
-        "commit": commit,
-        "path": "asset",
-        "language": "golang",
-    }
-
     # When
-    await scenario.creator.apply(scenario.manifest(package={"type": "git", "git": source}))
+    await scenario.creator.apply(scenario.manifest(package=_commit(scenario, server)))
     await scenario.until_true(ConditionType.VERIFIED)
     await scenario.agree()
 
@@ -215,13 +223,16 @@ async def test_a_tampered_byte_is_noticed_and_nobody_votes_for_it(scenario: Scen
     await oracle.assert_nothing_done(scenario)
 
 
-async def test_a_host_nobody_trusts_is_never_asked(scenario: Scenario, consortium: Consortium, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "listed_in"), [("archive", "trust.archiveHosts"), ("git", "trust.repositories")])
+async def test_a_host_nobody_trusts_is_never_asked(
+    scenario: Scenario, tmp_path: Path, kind: str, listed_in: str
+) -> None:
     # Given
     async with FileServer.run(tmp_path) as stranger:
-        package = _archive(scenario, stranger, scenario.package.data)
+        packages = {"archive": _archive(scenario, stranger, scenario.package.data), "git": _commit(scenario, stranger)}
 
         # When
-        await scenario.creator.apply(scenario.manifest(package=package))
+        await scenario.creator.apply(scenario.manifest(package=packages[kind]))
         body = await scenario.creator.until(
             Kind.CHAINCODE_PROPOSAL,
             scenario.ref.id,
@@ -230,7 +241,7 @@ async def test_a_host_nobody_trusts_is_never_asked(scenario: Scenario, consortiu
         )
 
         # Then
-        assert "trust.archiveHosts" in condition(body, ConditionType.READY)["message"]
+        assert listed_in in condition(body, ConditionType.READY)["message"]
         assert stranger.requests == []
         record = await oracle.read_record(scenario)
         assert record.proposals == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opssc_chaincode.model import ArchivePackage, GitPackage, Package
+from opssc_chaincode.model import ArchivePackage, GitPackage, Image, KubernetesPackage, Package
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.trust import Trust
 from opssc_operator.domain.trust import judge_source, trusted_urls, trusts_repository
@@ -77,6 +77,11 @@ def test_only_urls_of_listed_hosts_are_asked_in_their_order() -> None:
             ),
             "which servers read differently",
             id="git-that-climbs",
+        ),
+        pytest.param(
+            Package(k8s=KubernetesPackage(label="a", image=Image(name="evil.com/a", digest=f"sha256:{'0' * 64}"))),
+            "image evil.com/a is not in trust.imageRegistries",
+            id="image",
         ),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.chaincode import strategies as ledger
 
+from opssc_chaincode.model import Charter, Facts, Kind
 from opssc_chaincode.model import Decision as LedgerDecision
-from opssc_chaincode.model import Facts
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import VotingMode, VotingRule
 from opssc_operator.api.trust import Trust
@@ -155,6 +155,18 @@ def test_a_rule_agrees_only_to_what_matches_all_of_it(rule: VotingRule, agrees: 
 )
 def test_an_image_prefix_ends_at_a_path_boundary(image: str, prefix: str, matching: bool) -> None:
     assert continues(image, prefix) is matching
+
+
+def test_no_rule_agrees_to_a_charter() -> None:
+    # Given
+    charter = PROPOSAL.model_copy(update={"kind": Kind.CHARTER, "content": Charter(version=1)})
+    rules = VotingRules(VotingMode.RULES, (VotingRule(),), trust=TRUSTING)
+
+    # When
+    decision = decide_vote(replace(OBSERVED, facts=Facts(proposal=charter), wishes=(), rules=rules))
+
+    # Then
+    assert decision.cast is None
 
 
 def test_no_rule_votes_twice() -> None:
