@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from e2e.owners import build_spec
 from e2e.scenario import Scenario
 
 from fabric_devnet.spec import BackendName, ChannelSpec
@@ -72,6 +73,13 @@ async def consortium(
         logs = (spec.directory / "logs").glob("operator-*.log")
         stumbled = [log.name for log in logs if UNEXPECTED in log.read_text()]
         assert not stumbled, f"{UNEXPECTED}: {stumbled}"
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
+async def owners(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
+    """A consortium in which organizations 1 and 2 run the orderers; each scenario has a channel of its own."""
+    async with Consortium.start(build_spec(tmp_path_factory.mktemp("owners"), request.param)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

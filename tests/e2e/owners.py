@@ -1,4 +1,4 @@
-"""Three organizations, two of which run an orderer each: they decide about the ordering service, and start channels."""
+"""Three organizations, two of which run orderers: they decide about the ordering service, and start channels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from opssc_tools.environment import Member
 
 OWNERS = ("Org1MSP", "Org2MSP")
-CHANNELS = (ChannelSpec("ops-channel"), ChannelSpec("owned", members=("Org1MSP", "Org2MSP", "Org3MSP")))
+NAMES = ("ops-channel", "owned", "every", "ruled", "refused")
+CHANNELS = tuple(ChannelSpec(name) for name in NAMES)
 
 
 def build_spec(directory: Path, backend: BackendName) -> EnvironmentSpec:
@@ -25,8 +26,9 @@ def build_spec(directory: Path, backend: BackendName) -> EnvironmentSpec:
         organizations=3,
         backend=backend,
         channels=CHANNELS,
-        orderers=2,
+        orderers=3,
         orderer_owners=OWNERS,
+        channel_capability="V2_0",
         api_servers=1,
         resync_period="10s",
     )

@@ -16,7 +16,7 @@ from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.api.conditions import Reason
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.peers import OwnPeers
-from opssc_operator.ledger.translate import explain
+from opssc_operator.ledger.translate import explain, shorten
 
 logger = logging.getLogger(__name__)
 
@@ -81,4 +81,4 @@ def _refusal(exc: TransientError | FabricError) -> str:
         return ""
     said = [detail.message for detail in exc.details] or [exc.message]
     found = next((text for text in said if REFUSED_BY_ORDERER in text or "FORBIDDEN" in text), "")
-    return " ".join(found.split())[:200]
+    return shorten(found)

@@ -106,7 +106,7 @@ class UpdateWork:
         signers = tuple(each.msp_id for each in self.change.signed if each.valid)
         agreed = observed.facts is not None and own_vote(observed.facts, observed.own_msp_id) is Decision.AGREE
         unsigned = agreed and observed.own_msp_id not in signers
-        waiting = self._judge_applied(signers, lacks_before(self.nodes) if unsigned else ())
+        waiting = self._judge_applied(observed, signers, lacks_before(self.nodes) if unsigned else ())
         actions: tuple[WorkAction, ...] = ()
         requeue = None
         if not observed.is_suspended:
@@ -120,10 +120,11 @@ class UpdateWork:
             actions,
             ready=ready,
             follows=self.change.channel,
+            reports=self._failure(observed),
             requeue_seconds=requeue,
         )
 
-    def _judge_applied(self, signers: tuple[str, ...], lacks: tuple[str, ...]) -> Verdict:
+    def _judge_applied(self, observed: ProposalObserved, signers: tuple[str, ...], lacks: tuple[str, ...]) -> Verdict:
         if self.attempts.refused:
             return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.attempts.refused}")
         if not self.refusal:
@@ -134,10 +135,27 @@ class UpdateWork:
             return no(Reason.AWAITING_ORDERER, f"not signed here yet: {'; '.join(lacks)}")
         if self.own_problem:
             return no(Reason.IDENTITY_INVALID, f"this organization cannot sign: {self.own_problem}")
-        lacking = sorted({name for verdict in self.change.policies for name in verdict.missing_organizations})
+        return self._judge_signatures(observed, signers)
+
+    def _judge_signatures(self, observed: ProposalObserved, signers: tuple[str, ...]) -> Verdict:
+        """Who is waited for: of those whom a policy lacks, those that agreed; nobody else will sign."""
+        lacking = {name for verdict in self.change.policies for name in verdict.missing_organizations}
+        agreed = observed.tally.agreed if observed.tally is not None else ()
+        awaited = sorted(lacking.intersection(agreed).difference(signers))
+        if awaited:
+            return no(Reason.AWAITING_SIGNATURES, f"waiting for the signature of {', '.join(awaited)}")
         if lacking:
-            return no(Reason.AWAITING_SIGNATURES, f"waiting for the signature of {', '.join(lacking)}")
+            message = f"all that agreed have signed, and the policies still lack {', '.join(sorted(lacking))}"
+            return no(Reason.AWAITING_SIGNATURES, f"{message}; propose it anew, so that they can agree")
         return no(Reason.SUBMISSION_REFUSED, f"an orderer would refuse it: {self.refusal}")
+
+    def _failure(self, observed: ProposalObserved) -> tuple[ReportWish, ...]:
+        """What the others are told of an orderer's refusal, which this organization alone heard."""
+        facts = observed.facts
+        if facts is None or not self.attempts.refused or observed.is_suspended:
+            return ()
+        message = f"{Reason.SUBMISSION_REFUSED}: {self.attempts.refused}"
+        return untold((ReportWish(Step.APPLIED, Outcome.FAILED, None, message),), facts, observed.own_msp_id)
 
     def _act(self, observed: ProposalObserved, signers: tuple[str, ...]) -> tuple[tuple[WorkAction, ...], float | None]:
         """What this organization does now, and when to look again without an event."""
