@@ -51,7 +51,7 @@ def build_creation(*members: Member) -> dict[str, Any]:
 def _member(organization: Organization) -> dict[str, Any]:
     return {
         "mspID": organization.msp_id,
-        "definitionFrom": {"inline": definition_of(organization)},
+        "definitionFrom": {"inline": _definition(organization)},
         "anchorPeers": [split(organization.peers[0].address)],
     }
 
@@ -61,7 +61,7 @@ def _orderer(organization: Organization) -> dict[str, Any]:
     certificates = [(node.node.directory / "tls" / "server.crt").read_text() for node in nodes]
     return {
         "mspID": organization.msp_id,
-        "definitionFrom": {"inline": definition_of(organization)},
+        "definitionFrom": {"inline": _definition(organization)},
         "endpoints": [node.address for node in nodes],
         "consenters": [
             {**split(node.address), "clientTlsCert": certificate, "serverTlsCert": certificate}
@@ -70,7 +70,7 @@ def _orderer(organization: Organization) -> dict[str, Any]:
     }
 
 
-def definition_of(organization: Organization) -> dict[str, Any]:
+def _definition(organization: Organization) -> dict[str, Any]:
     return definition.read(organization.directory / "msp", organization.msp_id).to_json()
 
 

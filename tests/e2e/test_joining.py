@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config
 from e2e.conftest import BACKENDS
-from e2e.owners import definition_of, split
+from e2e.guide import Guide, orderer_secret, steps
 from e2e.scenario import WITHIN_SECONDS, Scenario
 
 from fabric_devnet.spec import ChannelSpec
@@ -15,8 +15,7 @@ from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
 from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
-from opssc_tools.environment.consortium import ASSET_MODULE
-from opssc_tools.environment.manifests import build_change
+from opssc_tools.environment.consortium import ASSET_MODULE, CONTRACT_MODULE
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 FOUNDERS = ("Org1MSP", "Org2MSP")
 OPS, CHANNEL = "ops-channel", "mychannel"
+HEADINGS = ["You: say who you are", "You: run your operator", "The members: let it in", "You: nothing"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
@@ -48,16 +48,9 @@ async def founded(
         yield running
 
 
-def admission(consortium: Consortium, newcomer: Member, channel: str) -> ChannelStory:
-    organization = newcomer.organization
-    change = build_change(
-        "addOrganization",
-        mspID=newcomer.msp_id,
-        definitionFrom={"inline": definition_of(organization)},
-        anchorPeers=[split(organization.peers[0].address)],
-    )
-    members = (consortium.member(1), consortium.member(2))
-    return ChannelStory(consortium, members, channel, f"let-{newcomer.name}-into-{channel}", {"changes": [change]})
+def admission(consortium: Consortium, channel: str, proposal_id: str) -> ChannelStory:
+    """A proposal of the guide; what it says stands in its sample."""
+    return ChannelStory(consortium, (consortium.member(1), consortium.member(2)), channel, proposal_id, {})
 
 
 async def until_says(member: Member, kind: Kind, name: str, type_: ConditionType, reason: str) -> str:
@@ -78,25 +71,34 @@ async def test_an_organization_that_is_let_in_joins_catches_up_and_votes_by_its_
     before, newcomer = Scenario.fresh(founded, 1, CHANNEL), founded.member(3)
     await before.deploy()
     newcomer.serve(ASSET_MODULE, before.package)
-    await founded.introduce(newcomer, manifests.build_joining(*founded.network.orderers))
+    newcomer.serve(CONTRACT_MODULE, manifests.contract_package())
+    secrets = manifests.build_secrets(newcomer.organization)
+    await newcomer.apply(*secrets, orderer_secret(founded.network.orderers[0].admin_tls_ca))
+    newcomer.operator.start()
+    guide = Guide(founded, newcomer)
+    written = dict(steps("join-a-consortium.md"))
+    assert [heading.partition(". ")[2] for heading in written] == HEADINGS
+    said, running, admitted, joined = written.values()
+    await guide.run(newcomer, *said, *running)
     told = await until_says(
         newcomer, Kind.FABRIC_ORGANIZATION, newcomer.name, ConditionType.GOVERNANCE_READY, "NotAMember"
     )
-    assert told == f"Org3MSP is not a member of channel {OPS}; ask a member to propose addOrganization"
+    assert told == f"Org3MSP is not a member of channel {OPS}; to be let in, ask a member to propose addOrganization"
     assert not await newcomer.reader.system.channels()
 
     # When: the members let it into the governance channel, and into another one
-    for channel in (OPS, CHANNEL):
-        story = admission(founded, newcomer, channel)
-        await story.propose()
+    await guide.run(founded.member(1), *admitted)
+    admissions = [admission(founded, OPS, "welcome-org3-ops"), admission(founded, CHANNEL, "welcome-org3")]
+    for story in admissions:
+        await story.until_true(ConditionType.VERIFIED)
         await story.vote(founded.member(2))
         await story.until_true(ConditionType.READY)
 
     # Then: its peers join both, the contract is deployed there, and what is committed is caught up with
-    await newcomer.until_true(Kind.FABRIC_ORGANIZATION, newcomer.name, ConditionType.READY, seconds=WITHIN_SECONDS)
-    await newcomer.until_true(
-        Kind.CHANNEL_PROPOSAL, mirror_name(admission(founded, newcomer, CHANNEL).ref), ConditionType.READY
-    )
+    await guide.run(newcomer, *joined)
+    for story in admissions:
+        name = mirror_name(story.ref)
+        await newcomer.until_true(Kind.CHANNEL_PROPOSAL, name, ConditionType.READY, seconds=WITHIN_SECONDS)
     assert set(await newcomer.reader.system.channels()) == {OPS, CHANNEL}
     await newcomer.until_true(
         Kind.CHAINCODE_PROPOSAL, mirror_name(before.ref), ConditionType.READY, seconds=WITHIN_SECONDS

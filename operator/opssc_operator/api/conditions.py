@@ -38,6 +38,7 @@ class ConditionType(StrEnum):
     # ChannelProposal
     APPLIED = "Applied"
     # FabricChannel
+    MEMBER = "Member"
     CONSENTERS_VALID = "ConsentersValid"
     # CharterProposal
     IN_FORCE = "InForce"

@@ -116,14 +116,30 @@ def channel_conditions(observed: ChannelObserved) -> Mapping[ConditionType, Verd
     problem = lifecycle_problem(observed.config)
     if problem:
         notes.append(f"no chaincode can be proposed: {problem}")
-    ready = {ConditionType.READY: yes(Reason.READY, "; ".join(notes) or "as the own peers show it")}
+    ready: dict[ConditionType, Verdict] = {
+        ConditionType.READY: yes(Reason.READY, "; ".join(notes) or "as the own peers show it"),
+        ConditionType.MEMBER: yes(Reason.JOINED, "the own peers show the channel"),
+    }
     ends = find_ends(observed.config)
     return {**ready, ConditionType.CONSENTERS_VALID: judge_ends(ends, observed.now)} if ends else ready
 
 
-def failing_conditions(reason: Reason, message: str) -> Mapping[ConditionType, Verdict]:
+def failing_conditions(
+    reason: Reason, message: str, standing: Mapping[ConditionType, Verdict]
+) -> Mapping[ConditionType, Verdict]:
     """What stands in status may be old: the own peers could not be asked."""
-    return {ConditionType.READY: no(reason, message), ConditionType.RECONCILING: yes(reason, message)}
+    kept: dict[ConditionType, Verdict] = {kind: said for kind, said in standing.items() if kind is ConditionType.MEMBER}
+    return {**kept, ConditionType.READY: no(reason, message), ConditionType.RECONCILING: yes(reason, message)}
+
+
+def removed_conditions(message: str) -> Mapping[ConditionType, Verdict]:
+    """What stands in status is what the own peers showed before this organization was removed."""
+    verdict = no(Reason.NOT_A_MEMBER, message)
+    return {
+        ConditionType.READY: verdict,
+        ConditionType.MEMBER: verdict,
+        ConditionType.STALLED: yes(verdict.reason, message),
+    }
 
 
 def refusing_conditions(message: str) -> Mapping[ConditionType, Verdict]:

@@ -164,7 +164,7 @@ def _judge(observed: JoiningObserved, admission: Admission) -> tuple[Verdict, fl
 
 def outside_message(channel: str, msp_id: str) -> str:
     """What an organization does that is not in a channel."""
-    return f"{msp_id} is not a member of channel {channel}; ask a member to propose addOrganization"
+    return f"{msp_id} is not a member of channel {channel}; to be let in, ask a member to propose addOrganization"
 
 
 def judge_unread(channel: str, msp_id: str, admission: Admission | None) -> Verdict:

@@ -7,6 +7,7 @@ when the orderers that it names, or those before them, signed it. A peer that jo
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ from opssc_operator.ledger.history import check_channel
 from opssc_operator.ledger.translate import explain
 
 FETCH_SECONDS: Final = 10.0
+KNOCK_SECONDS: Final = 5.0
+ASKED_AT_ONCE: Final = 3
 _STATUSES: Final = {"FORBIDDEN": Standing.OUTSIDE, "NOT_FOUND": Standing.UNKNOWN_CHANNEL}
 _WORTH: Final = (
     Standing.UNREACHABLE,
@@ -65,6 +68,27 @@ class Admissions:
             if offers[-1].genesis is not None:
                 break
         return max(offers, key=_worth, default=Offer(Admission(Standing.UNREACHABLE, "none is listed")))
+
+    async def is_refused(self, channel: str, orderers: Sequence[Endpoint]) -> bool | None:
+        """Whether orderers of a channel let this organization read no more; None when none says anything.
+
+        Its own peers do not say so: no orderer sends them the block that removes their organization.
+        """
+        offers = await asyncio.gather(*(self._knock(channel, endpoint) for endpoint in orderers[:ASKED_AT_ONCE]))
+        standings = set(offers)
+        if Standing.MEMBER in standings:
+            return False
+        return True if Standing.OUTSIDE in standings else None
+
+    async def _knock(self, channel: str, endpoint: Endpoint) -> Standing:
+        try:
+            async with Connection(endpoint) as connection:
+                await Orderer(connection, self._identity).fetch(channel, "newest", timeout_seconds=KNOCK_SECONDS)
+        except DeliverError as exc:
+            return _STATUSES.get(exc.status, Standing.UNREACHABLE)
+        except FabricError:
+            return Standing.UNREACHABLE
+        return Standing.MEMBER
 
     async def _ask(self, channel: str, endpoint: Endpoint) -> Offer:
         try:
@@ -109,6 +133,11 @@ class Admissions:
             before = blocks.last_config_index(await _fetch(orderer, channel, number - 1))
             blocks.verify_signed(found, ChannelConfig.from_block(await _fetch(orderer, channel, before)))
         return config
+
+
+def endpoints_of(config: ChannelConfig) -> tuple[Endpoint, ...]:
+    """The orderers that a configuration names, with the CAs that it has for them."""
+    return tuple(Endpoint(each.address, b"".join(each.tls_root_certs) or None) for each in config.orderer_endpoints)
 
 
 async def _fetch(orderer: Orderer, channel: str, number: int) -> common_pb2.Block:

@@ -84,6 +84,8 @@ class OrganizationSession:
         self.latest_block = 0
         self._unread: set[str] = set()
         """Channels that own peers are in without showing them to their own organization."""
+        self._refused: set[str] = set()
+        """Channels whose orderers let this organization read no more."""
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)
 
@@ -165,8 +167,14 @@ class OrganizationSession:
         self._wakers.channel(channel)
 
     def note_unread(self, channel: str) -> None:
-        """Note that own peers are in a channel and do not take this organization for a member, yet or any more."""
+        """Note that own peers are in a channel and do not take this organization for a member, yet or any more.
+
+        Streams of its blocks, which would be refused again and again, end.
+        """
         self._unread.add(channel)
+        self._streams.end(channel)
+        if channel == self.settings.governance_channel:
+            self._streams.end(f"ops/{channel}")
 
     def note_read(self, channel: str) -> None:
         """Note that an own peer shows a channel; when that is news, everything about the channel is looked at anew."""
@@ -174,8 +182,23 @@ class OrganizationSession:
             return
         self._unread.discard(channel)
         self.reader.forget(channel)
-        self._wakers.interrupted()
         self._wakers.channel(channel)
+        self._wake_about(channel)
+
+    def is_refused(self, channel: str) -> bool:
+        """Whether orderers of a channel were last found to let this organization read no more."""
+        return channel in self._refused
+
+    def note_refused(self, channel: str, *, refused: bool) -> None:
+        """Note what orderers say; when it is news, everything about the channel is looked at anew."""
+        if refused == self.is_refused(channel):
+            return
+        self._refused.symmetric_difference_update({channel})
+        self._wake_about(channel)
+
+    def _wake_about(self, channel: str) -> None:
+        """Have the organization looked at anew, and all proposals that would change something on a channel."""
+        self._wakers.interrupted()
         for outline in self.view.outlines():
             if outline.slot is not None and outline.slot[0] == channel:
                 self._wakers.proposal(outline.ref)

@@ -66,8 +66,14 @@ class Streams:
         self._ended()
 
     def _again(self, name: str, stream: Callable[[], Coroutine[None, None, None]]) -> None:
-        if not self._closed:
+        if not self._closed and name in self._tasks and self._tasks[name].done():
             self._begin(name, stream)
+
+    def end(self, name: str) -> None:
+        """End one stream, if it runs; it may begin anew at any time."""
+        task = self._tasks.pop(name, None)
+        if task is not None:
+            task.cancel()
 
     async def close(self) -> None:
         """End every stream."""

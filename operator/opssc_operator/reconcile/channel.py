@@ -24,27 +24,34 @@ from opssc_operator.domain.channelstatus import (
     failing_conditions,
     keep_height,
     refusing_conditions,
+    removed_conditions,
 )
 from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
+from opssc_operator.domain.leaving import removal_message
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
+from opssc_operator.ledger.admission import endpoints_of
 from opssc_operator.ledger.inventory import Holding
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.consentergauge import ConsenterGauge
 from opssc_operator.reconcile.keys import Key
 from opssc_operator.reconcile.kinds.grounds import is_true
+from opssc_operator.reconcile.leaving import has_left, is_refused_on
 from opssc_operator.reconcile.mirrors import owned_metadata
 from opssc_operator.reconcile.runner import Result
+from opssc_operator.reconcile.serverbook import ServerBook
 from opssc_operator.reconcile.sessions import Sessions
-from opssc_operator.reconcile.status import write_status
+from opssc_operator.reconcile.status import standing_verdicts, write_status
 from opssc_operator.reconcile.store import ObjectStore
 
 logger = logging.getLogger(__name__)
 
 MAX_FOLLOWED: Final = 64
 """Block streams beyond which another channel is only looked at by resyncs."""
+REMOVED_SECONDS: Final = 60.0
+"""How soon to look whether an organization that was removed is let in again, which no event tells it."""
 SHOWN_SECONDS: Final = 1.0
 """How soon the watch tells of an object just made; after that, its telling starts another run."""
 
@@ -64,6 +71,7 @@ class ChannelReconciler:
     kube: KubeClient
     store: ObjectStore
     sessions: Sessions
+    servers: ServerBook
     ends: ConsenterGauge = field(default_factory=ConsenterGauge)
 
     async def reconcile(self, key: Key) -> Result:
@@ -88,18 +96,47 @@ class ChannelReconciler:
             anew = self.sessions.take_anew(key)
             observed = await _observe(organization, session, channel)
         except OperatorError as exc:
-            if objects.own is not None:
+            refused = await is_refused_on(channel, exc, session)
+            if objects.own is None or not refused:
                 await self._tell_failure(objects.own, exc)
-            raise
+                raise
+            self.ends.show(key, {})
+            await self._tell_removed(objects.own, session.msp_id)
+            self._clear_up(organization)
+            return Result(REMOVED_SECONDS)
+        session.note_read(channel)
+        if anew:
+            await _knock(observed, session)
         self.ends.show(key, earliest_ends(find_ends(observed.config)))
         own = objects.own or await self._create(organization, channel)
-        if own is None:
-            return Result()
+        if own is not None:
+            await self._show(own, organization, session, observed, anew=anew)
+        return Result()
+
+    async def _show(
+        self,
+        own: FabricChannel,
+        organization: FabricOrganization,
+        session: OrganizationSession,
+        observed: ChannelObserved,
+        *,
+        anew: bool,
+    ) -> None:
+        """Write what the own peers show, and whether the orderers still let this organization read it."""
+        channel = own.spec.channel
         status = channel_status(observed, generation=own.metadata.generation)
         if not anew:
             status = keep_height(status, own.status)
-        await write_status(self.kube, Kind.FABRIC_CHANNEL, own, status, channel_conditions(observed))
-        return Result()
+        conditions = channel_conditions(observed)
+        if session.is_refused(channel):
+            conditions = removed_conditions(removal_message(channel, session.msp_id))
+            self._clear_up(organization)
+        await write_status(self.kube, Kind.FABRIC_CHANNEL, own, status, conditions)
+
+    def _clear_up(self, organization: FabricOrganization) -> None:
+        """Have servers looked at that no proposal leads to, where no proposal is looked at any more."""
+        if has_left(organization, self.store):
+            self.servers.wake_watches(organization.metadata.namespace)
 
     def _objects(self, namespace: str, channel: str) -> _Objects:
         name = channel_object_name(channel)
@@ -126,22 +163,29 @@ class ChannelReconciler:
             metadata = own.metadata
             await self.kube.delete(Kind.FABRIC_CHANNEL, metadata.namespace, metadata.name, metadata.uid)
 
-    async def _tell_failure(self, own: FabricChannel, failure: OperatorError) -> None:
+    async def _tell_failure(self, own: FabricChannel | None, failure: OperatorError) -> None:
         """Keep what stands, and say that it may be old."""
+        if own is None:
+            return
         text = failure.reason if isinstance(failure, TransientError | TerminalError) else ""
         reason = Reason(text) if text in set(Reason) else Reason.PEER_UNREACHABLE
-        try:
-            standing = FabricChannelStatus.model_validate({**own.status, "conditions": []})
-        except ValidationError:
-            standing = FabricChannelStatus(observed_generation=own.metadata.generation)
-        status = standing.model_copy(update={"observed_generation": own.metadata.generation})
-        await write_status(
-            self.kube,
-            Kind.FABRIC_CHANNEL,
-            own,
-            status,
-            failing_conditions(reason, f"not up to date: {failure.message}"),
-        )
+        message, standing = f"not up to date: {failure.message}", standing_verdicts(own.status)
+        verdicts = failing_conditions(reason, message, standing)
+        await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
+
+    async def _tell_removed(self, own: FabricChannel, msp_id: str) -> None:
+        """Keep what stands, and say that this organization is not a member any more."""
+        verdicts = removed_conditions(removal_message(own.spec.channel, msp_id))
+        await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
+
+
+def _standing(own: FabricChannel) -> FabricChannelStatus:
+    """The status as it stands, as one that speaks of the object as it is."""
+    try:
+        standing = FabricChannelStatus.model_validate({**own.status, "conditions": []})
+    except ValidationError:
+        standing = FabricChannelStatus(observed_generation=own.metadata.generation)
+    return standing.model_copy(update={"observed_generation": own.metadata.generation})
 
 
 async def _observe(organization: FabricOrganization, session: OrganizationSession, channel: str) -> ChannelObserved:
@@ -171,6 +215,14 @@ async def _observe(organization: FabricOrganization, session: OrganizationSessio
         governing=await _governing(session, governance.channel),
         now=datetime.now(UTC),
     )
+
+
+async def _knock(observed: ChannelObserved, session: OrganizationSession) -> None:
+    """Note whether the channel's orderers still let this organization read."""
+    channel = observed.config.channel_id
+    refused = await session.admissions.is_refused(channel, endpoints_of(observed.config))
+    if refused is not None:
+        session.note_refused(channel, refused=refused)
 
 
 async def _governing(session: OrganizationSession, channel: str) -> frozenset[str] | None:

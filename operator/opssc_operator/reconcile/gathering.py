@@ -18,6 +18,7 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channels.admission import lets_in
 from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
+from opssc_operator.domain.leaving import removal_message
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
 from opssc_operator.domain.outline import ended, target_of
 from opssc_operator.domain.silence import silent_members
@@ -108,6 +109,8 @@ class Gatherer:
         if facts is None or tally is None:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
+        if session.is_refused(target_of(proposal)):
+            raise TransientError(removal_message(target_of(proposal), session.msp_id), reason=Reason.NOT_A_MEMBER)
         if session.msp_id not in proposal.snapshot.members:
             observed = await self._gather_left_out(replace(observed, facts=facts, tally=tally), facts, session)
             if not observed.newcomer:

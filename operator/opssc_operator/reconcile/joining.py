@@ -18,6 +18,7 @@ from opssc_operator.domain.kinds.admission_work import AdmissionWork, JoinPeers
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.outline import target_of
 from opssc_operator.errors import Bug, OperatorError, PartialError, TransientError
+from opssc_operator.ledger.admission import endpoints_of
 from opssc_operator.ledger.session import OrganizationSession
 
 logger = logging.getLogger(__name__)
@@ -155,4 +156,4 @@ async def _governing_orderers(channel: str, session: OrganizationSession) -> tup
         config = await session.reader.config(governance)
     except OperatorError:
         return ()
-    return tuple(Endpoint(each.address, b"".join(each.tls_root_certs) or None) for each in config.orderer_endpoints)
+    return endpoints_of(config)

@@ -20,6 +20,7 @@ from opssc_operator.api.organization import (
     IdentityStatus,
     PeerStatus,
 )
+from opssc_operator.domain.leaving import removal_message
 from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, Reach, judge_peers, reach_of, summarize
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
@@ -31,6 +32,7 @@ from opssc_operator.reconcile.governance import Governance, GovernanceLook
 from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_orderer_accesses, load_tls_roots
 from opssc_operator.reconcile.joining import Joining, explain_unread, join_governance
 from opssc_operator.reconcile.keys import Key
+from opssc_operator.reconcile.leaving import is_refusal
 from opssc_operator.reconcile.locating import locate_peers
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.sessions import Sessions
@@ -261,6 +263,13 @@ class OrganizationReconciler:
             look.governance, look.requeue_seconds = joining.decision.verdict, joining.decision.requeue_seconds
             self._sessions.set_ready(namespace, ready=False)
             return
+        channel = organization.spec.governance.channel
+        if session.is_refused(channel):
+            look.governance = no(Reason.NOT_A_MEMBER, removal_message(channel, session.msp_id))
+            self._sessions.set_ready(namespace, ready=False)
+            if resync:
+                self._sessions.enqueue_all(namespace)
+            return
         found: GovernanceLook
         ready = False
         try:
@@ -275,8 +284,11 @@ class OrganizationReconciler:
             if reason is Reason.UNKNOWN_MSP:
                 unread = await explain_unread(organization.spec, session)
                 look.governance, look.requeue_seconds = unread.verdict, unread.requeue_seconds
+                session.note_unread(organization.spec.governance.channel)
             # One query that failed says nothing about the contract: what is worked on goes on, or fails by itself.
-            ready = isinstance(exc, TransientError) and self._sessions.ready(namespace) is session
+            ready = (
+                not is_refusal(exc) and isinstance(exc, TransientError) and self._sessions.ready(namespace) is session
+            )
         else:
             look.governance, look.governance_status = found.verdict, found.status
             look.requeue_seconds = found.requeue_seconds or RETRY_SECONDS

@@ -27,6 +27,15 @@ from opssc_operator.reconcile.gathering import Gatherer
 from opssc_operator.reconcile.keys import Key, proposal_key, report_key
 from opssc_operator.reconcile.kinds.port import KindWorker
 from opssc_operator.reconcile.kinds.workers import Workers
+from opssc_operator.reconcile.leaving import (
+    OUTSIDE_SECONDS,
+    describe_refusal,
+    has_left,
+    is_refusal,
+    left_by,
+    refused_channel,
+    remove_mirrors,
+)
 from opssc_operator.reconcile.mirrors import perform_object_actions, release_orphans
 from opssc_operator.reconcile.packages import download_failure
 from opssc_operator.reconcile.queue import WorkQueue
@@ -86,6 +95,8 @@ class ProposalReconciler:
             organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
             if organization is None or session is None:
                 await release_orphans(self.kube, self.store, key.namespace, run.ref)
+                if organization is not None and has_left(organization, self.store):
+                    await remove_mirrors(self.kube, self.store, key.namespace, run.ref)
                 looked = organization is None or self.sessions.looked(key.namespace)
                 await self.teller.tell_not_ready(key.namespace, run.ref, organization, looked=looked)
                 return Result()
@@ -93,11 +104,23 @@ class ProposalReconciler:
                 if not await self._advance(run, organization, session):
                     break
             except OperatorError as exc:
+                if is_refusal(exc):
+                    return await self._leave_alone(run, organization, session)
                 await self.teller.tell_problem(key.namespace, run.ref, exc)
                 raise
         if isinstance(run.failure, TransientError):
             raise run.failure
         return Result(run.requeue_seconds)
+
+    async def _leave_alone(self, run: _Run, organization: FabricOrganization, session: OrganizationSession) -> Result:
+        """Say that a channel takes this organization for no member, and clear up when it was left for good."""
+        channel, namespace = await refused_channel(organization, session, run.ref), run.key.namespace
+        session.note_unread(channel)
+        await self.teller.tell_problem(namespace, run.ref, describe_refusal(channel, session))
+        if channel in left_by(organization, self.store):
+            await remove_mirrors(self.kube, self.store, namespace, run.ref)
+            self.servers.note(run.key, None, organization)
+        return Result(OUTSIDE_SECONDS)
 
     async def _advance(self, run: _Run, organization: FabricOrganization, session: OrganizationSession) -> bool:
         """Go one round: gather, decide, act, tell; returns whether another look is due at once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent, UnchangedPackage
 from opssc_operator.api.chaincode_proposal import ChaincodeProposal
@@ -20,6 +21,9 @@ from opssc_operator.reconcile.store import ObjectStore
 
 _Place = tuple[str, str]
 """Namespace of an organization, and a package ID."""
+
+NO_PACKAGE: Final = ""
+"""A run for no package: it begins the watches, which wake the server of every package that they show."""
 
 
 class ServerBook:
@@ -90,6 +94,10 @@ class ServerBook:
         claimed = {package_id for place, package_id in self._by_package if place == namespace}
         for package_id in sorted(claimed | self._shelves.of(namespace).packages()):
             self._queue.add(server_key(namespace, package_id))
+
+    def wake_watches(self, namespace: str) -> None:
+        """Have somebody look which servers there are at all, where no proposal leads to them any more."""
+        self._queue.add(server_key(namespace, NO_PACKAGE))
 
     def look(
         self, namespace: str, observed: ProposalObserved, content: ChaincodeContent | None, package_id: str | None

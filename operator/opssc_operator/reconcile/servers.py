@@ -44,6 +44,7 @@ from opssc_operator.kube.resources import Resource
 from opssc_operator.ledger.references import is_referenced
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.keys import Key, proposal_key
+from opssc_operator.reconcile.leaving import has_left, left_by
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.serverbook import ServerBook
@@ -88,35 +89,39 @@ class ServerReconciler:
     async def reconcile(self, key: Key) -> Result:
         """Bring the server of one package to what all claims on it say."""
         organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
-        if organization is None or session is None:
-            return Result(LOOK_AGAIN_SECONDS if organization is not None else None)
+        if organization is None:
+            return Result()
         try:
-            place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
-            asked = any(claim.wish is Wish.RUN for claim in self.book.claims(key.namespace, key.name))
-            await self.watches.ensure(key.namespace, place, asked=asked)
-            unknown = self._ask_unknown(key, session)
-            if not unknown:
-                self._asked.pop(key, None)
-            elif not self._waited(key):
-                return Result(ASK_SECONDS)
-            if organization.spec.suspend:
-                return Result()
-            decision, again = await self._decide(key, session)
-            match decision:
-                case Run():
-                    again = await self._run(key, organization, decision)
-                case Remove() if unknown:
-                    # Something that cannot be looked at keeps nothing away that is asked for, and loses nothing.
-                    again = LOOK_AGAIN_SECONDS
-                case Remove():
-                    await self._remove(key, organization)
+            return await (self._leave(key, organization) if session is None else self._keep(key, organization, session))
+        except TerminalError as exc:
+            refusal = exc.message
         except AccessDenied as exc:
             # Only who asked for a server is told; the watches try again, and wake this when they may look.
-            self.book.set_problem(key.namespace, key.name, exc.message)
-            return Result(REFUSED_SECONDS)
-        except TerminalError as exc:
-            self.book.set_problem(key.namespace, key.name, exc.message)
-            return Result(REFUSED_SECONDS)
+            refusal = exc.message
+        self.book.set_problem(key.namespace, key.name, refusal)
+        return Result(REFUSED_SECONDS)
+
+    async def _keep(self, key: Key, organization: FabricOrganization, session: OrganizationSession) -> Result:
+        """Decide from what proposals say; raises TerminalError, TransientError."""
+        place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
+        asked = any(claim.wish is Wish.RUN for claim in self.book.claims(key.namespace, key.name))
+        await self.watches.ensure(key.namespace, place, asked=asked)
+        unknown = self._ask_unknown(key, session)
+        if not unknown:
+            self._asked.pop(key, None)
+        elif not self._waited(key):
+            return Result(ASK_SECONDS)
+        if organization.spec.suspend:
+            return Result()
+        decision, again = await self._decide(key, organization, session)
+        match decision:
+            case Run():
+                again = await self._run(key, organization, decision)
+            case Remove() if unknown:
+                # Something that cannot be looked at keeps nothing away that is asked for, and loses nothing.
+                again = LOOK_AGAIN_SECONDS
+            case Remove():
+                await self._remove(key, organization)
         return Result(again)
 
     def _waited(self, key: Key) -> bool:
@@ -146,14 +151,32 @@ class ServerReconciler:
         votes = self.store.votes(namespace, ref)
         return any(vote.spec.local is not None and vote.spec.local.package is not None for vote in votes)
 
-    async def _decide(self, key: Key, session: OrganizationSession) -> tuple[ServerDecision, float | None]:
-        claims = self.book.claims(key.namespace, key.name)
+    async def _leave(self, key: Key, organization: FabricOrganization) -> Result:
+        """Remove what an organization that left the consortium for good has no use for on the channels it is still in.
+
+        Nobody knows what proposals say, so what any of those channels uses stays.
+        """
+        session = self.sessions.get(key.namespace)
+        if session is None or organization.spec.suspend or not has_left(organization, self.store):
+            return Result(LOOK_AGAIN_SECONDS)
+        place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
+        await self.watches.ensure(key.namespace, place, asked=False)
+        left = left_by(organization, self.store)
+        if not await is_referenced(session.peers, key.name, left):
+            await self._remove(key, organization)
+        return Result(LOOK_AGAIN_SECONDS)
+
+    async def _decide(
+        self, key: Key, organization: FabricOrganization, session: OrganizationSession
+    ) -> tuple[ServerDecision, float | None]:
+        left = left_by(organization, self.store)
+        claims = [claim for claim in self.book.claims(key.namespace, key.name) if claim.slot[0] not in left]
         decision = decide_server(claims)
         if not isinstance(decision, AskPeers):
             return decision, None
         if not self.shelves.of(key.namespace).of_package(key.name):
             return Keep(), None
-        referenced = await is_referenced(session.peers, key.name)
+        referenced = await is_referenced(session.peers, key.name, left)
         return decide_server(claims, referenced=referenced), LOOK_AGAIN_SECONDS if referenced else None
 
     async def _run(self, key: Key, organization: FabricOrganization, wanted: Run) -> float | None:

@@ -68,7 +68,7 @@ def build_reconcilers(kube: KubeClient, store: ObjectStore, queue: WorkQueue, se
                 watches,
                 clock=lambda: datetime.now(UTC),
             ),
-            KeyKind.CHANNEL: ChannelReconciler(kube, store, sessions),
+            KeyKind.CHANNEL: ChannelReconciler(kube, store, sessions, servers),
         },
         close=close,
     )

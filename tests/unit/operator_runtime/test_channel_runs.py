@@ -17,6 +17,8 @@ from opssc_operator.observability.metrics import METRICS
 from opssc_operator.reconcile.channel import MAX_FOLLOWED, ChannelReconciler
 from opssc_operator.reconcile.keys import channel_key
 from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.sessions import CHANNEL_SECONDS, Sessions
 from opssc_operator.reconcile.store import ObjectStore
 
@@ -84,6 +86,14 @@ class Session:
     def follow_channel(self, channel: str) -> None:
         self.followed.append(channel)
 
+    def is_refused(self, channel: str) -> bool:
+        """Orderers are not asked here."""
+        del channel
+        return False
+
+    def note_read(self, channel: str) -> None:
+        """Whether that is news is not looked at here."""
+
     async def close(self) -> None:
         """Nothing is open."""
 
@@ -98,7 +108,8 @@ class Setup:
         self.sessions = Sessions(self.store, self.queue)
         self.sessions._open["org1"] = cast("OrganizationSession", session)
         self.cluster = Cluster(self.store)
-        self.reconciler = ChannelReconciler(cast("KubeClient", self.cluster), self.store, self.sessions)
+        servers = ServerBook(self.queue, self.store, Shelves())
+        self.reconciler = ChannelReconciler(cast("KubeClient", self.cluster), self.store, self.sessions, servers)
 
     def put(
         self, manifests: Manifests, name: str = "mychannel", *, own: bool = True, status: dict[str, Any] | None = None
@@ -141,6 +152,7 @@ async def test_the_ends_of_consenters_are_shown_for_as_long_as_the_channel_is(ma
     ((_, status),) = setup.cluster.written
     assert {item["type"]: item["status"] for item in status["conditions"]} == {
         "Ready": "True",
+        "Member": "True",
         "ConsentersValid": "True",
     }
     assert shown_ends() == dict.fromkeys(("orderer1:7050", "orderer2:7050", "orderer3:7050"), END.timestamp())

@@ -43,6 +43,11 @@ class Session:
     settings = SimpleNamespace(namespace="org1", governance_channel="ops-channel")
     charters = DefaultCharter()
 
+    def is_refused(self, channel: str) -> bool:
+        """Orderers are not asked here."""
+        del channel
+        return False
+
     def __init__(self, facts: Facts | None) -> None:
         self.facts = facts
         self.view = self.reader = self.deployments = self

@@ -131,6 +131,11 @@ class Session:
             return tuple
         raise AttributeError(name)
 
+    def is_refused(self, channel: str) -> bool:
+        """Orderers are not asked here."""
+        del channel
+        return False
+
     @property
     def all(self) -> tuple[Session, ...]:
         return (self,)

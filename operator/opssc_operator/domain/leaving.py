@@ -1,0 +1,46 @@
+"""Which channels this organization has left for good: own peers refused it there for longer than the retention. Pure.
+
+Since when stands in the FabricChannel, so that it survives this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ValidationError
+
+from opssc_operator.api.channel import FabricChannel
+from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType
+from opssc_operator.domain.joining import outside_message
+
+
+def left_channels(shown: Iterable[FabricChannel], now: datetime, retention: timedelta) -> frozenset[str]:
+    """Names of the channels whose operator-made object has said ``Member`` False for ``retention``."""
+    return frozenset(
+        known.spec.channel
+        for known in shown
+        if known.metadata.mirrored and (since := left_since(known)) is not None and now - since >= retention
+    )
+
+
+def left_since(shown: FabricChannel) -> datetime | None:
+    """Since when a channel's object says that this organization is not a member; None when it says otherwise."""
+    try:
+        conditions = _Conditions.model_validate(shown.status).conditions
+    except ValidationError:
+        # Another version wrote what this one cannot read.
+        return None
+    found = next((each for each in conditions if each.type is ConditionType.MEMBER), None)
+    return None if found is None or found.status is not ConditionStatus.FALSE else found.last_transition_time
+
+
+def removal_message(channel: str, msp_id: str) -> str:
+    """What a member that was removed is told."""
+    return outside_message(channel, msp_id)
+
+
+class _Conditions(BaseModel):
+    """The conditions of a status, whatever else it says."""
+
+    conditions: tuple[Condition, ...] = ()
