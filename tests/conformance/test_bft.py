@@ -16,7 +16,7 @@ from fabric_admin.channelconfig import edits
 from fabric_admin.participation import Participation
 from fabric_admin.transport import Connection
 from fabric_devnet.material import issue_tls
-from fabric_devnet.network import Network
+from fabric_devnet.network import Network, load_backend
 from fabric_devnet.profile import build_consenter
 from fabric_devnet.release import FABRIC_3_0
 from fabric_devnet.spec import ChannelSpec, NetworkSpec
@@ -39,6 +39,9 @@ NAME = "byzantine"
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def channel(backend: BackendName, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ChangingChannel]:
     """Four BFT consenters, and an orderer that is none."""
+    release = load_backend(backend).read_release()
+    if release < FABRIC_3_0:
+        pytest.skip(f"Fabric {release} knows no BFT")
     spec = NetworkSpec(
         directory=tmp_path_factory.mktemp("bft"),
         organizations=1,
@@ -48,8 +51,6 @@ async def channel(backend: BackendName, tmp_path_factory: pytest.TempPathFactory
         backend=backend,
     )
     async with Network.start(spec) as network, Connection(network.orderers[0].endpoint) as connection:
-        if network.release < FABRIC_3_0:
-            pytest.skip(f"Fabric {network.release} knows no BFT")
         yield ChangingChannel(network, NAME, connection)
 
 

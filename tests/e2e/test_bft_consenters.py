@@ -11,7 +11,9 @@ from e2e.conftest import BACKENDS
 
 from fabric_admin.channelconfig.bft import block_validation_policy
 from fabric_admin.participation import ChannelInfo, Participation
+from fabric_devnet.network import load_backend
 from fabric_devnet.profile import build_consenter
+from fabric_devnet.release import FABRIC_3_0
 from fabric_devnet.spec import ChannelSpec
 from opssc_tools.environment import Consortium, EnvironmentSpec
 from opssc_tools.environment.manifests import build_change
@@ -29,6 +31,9 @@ async def generals(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Consortium]:
     """Two organizations with two BFT consenters each; organization 1 has an orderer that is in no channel yet."""
+    release = load_backend(request.param).read_release()
+    if release < FABRIC_3_0:
+        pytest.skip(f"Fabric {release} knows no BFT")
     spec = EnvironmentSpec(
         directory=tmp_path_factory.mktemp("bft"),
         organizations=2,

@@ -14,6 +14,7 @@ from e2e.conftest import BACKENDS
 
 from fabric_admin.participation import ChannelInfo, Participation
 from fabric_devnet.material import issue_tls
+from fabric_devnet.release import FABRIC_3_0
 from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
@@ -234,6 +235,8 @@ async def test_consenters_that_could_not_take_part_are_refused_by_name(owners: C
 
 
 async def test_a_capability_is_raised(owners: Consortium) -> None:
+    if owners.network.release < FABRIC_3_0:
+        pytest.skip(f"Fabric {owners.network.release} knows no level above V2_0")
     # Given
     first, second, third = owners.members
     change = build_change("setCapability", section="Channel", level="V3_0")
