@@ -86,3 +86,13 @@ async def test_backlog_fills_the_ledger_and_looks_at_it_again(tmp_path: Path) ->
     assert found["proposals"] == 3
     assert min(found[f"{phase}_seconds"] for phase in ("propose", "mirror", "restart", "resync")) > 0
     assert found["resident_bytes"] > 0
+
+
+@pytest.mark.timeout(RUN_SECONDS)
+async def test_newcomer_joins_and_deploys(tmp_path: Path) -> None:
+    figures = await bench(tmp_path, "newcomer", "--orgs=2", "--batch-timeout=50ms")
+
+    (found,) = figures["newcomers"]
+    assert (found["organizations"], found["backend"]) == (2, "embedded")
+    assert all(seconds > 0 for seconds in found["phases"].values())
+    assert found["totalSeconds"] == pytest.approx(sum(found["phases"].values()))

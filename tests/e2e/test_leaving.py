@@ -42,7 +42,7 @@ async def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         api_servers=1,
         backend=request.param,
         channels=(ChannelSpec(OPS), ChannelSpec(CHANNEL)),
-        resync_period="5s",
+        resync_period="10s",
     )
     async with Consortium.start(spec) as running:
         yield running

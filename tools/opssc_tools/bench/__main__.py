@@ -9,6 +9,7 @@ import typer
 
 from opssc_tools.bench.commands.backlog import backlog
 from opssc_tools.bench.commands.deploy import deploy
+from opssc_tools.bench.commands.newcomer import newcomer
 from opssc_tools.bench.commands.scale import scale
 from opssc_tools.bench.commands.throughput import throughput
 
@@ -26,6 +27,7 @@ app.command()(deploy)
 app.command()(throughput)
 app.command()(scale)
 app.command()(backlog)
+app.command()(newcomer)
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:

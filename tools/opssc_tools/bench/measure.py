@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from fabric_devnet.official.home import FabricHome
     from opssc_tools.bench.chain import BlockLog
-    from opssc_tools.environment import Consortium
+    from opssc_tools.environment import Consortium, Member
     from opssc_tools.environment.objects import Body
 
 AUTOMATIC: Final = (
@@ -62,7 +62,7 @@ async def measure(consortium: Consortium, plan: Plan, announce: Callable[[str], 
     Raises:
         ToolsError: when a proposal does not become Ready in time, or kubectl is refused.
     """
-    await asyncio.gather(*(_vote_automatically(consortium, number) for number in range(len(consortium.members))))
+    await asyncio.gather(*(vote_automatically(member) for member in consortium.members))
     async with AsyncExitStack() as stack:
         logs = [await stack.enter_async_context(follow(member)) for member in consortium.members]
         consortium.serve_asset(_package(WARM_UP))
@@ -109,8 +109,8 @@ async def _run_script(consortium: Consortium, plan: Plan, announce: Callable[[st
     return tuple(found)
 
 
-async def _vote_automatically(consortium: Consortium, number: int) -> None:
-    member = consortium.members[number]
+async def vote_automatically(member: Member) -> None:
+    """Have an organization vote for every chaincode of a trusted registry, and wait until it does."""
     kind = Kind.FABRIC_ORGANIZATION
     await member.kubectl("patch", kind.plural, member.name, "--type=merge", "--patch", AUTOMATIC)
 
