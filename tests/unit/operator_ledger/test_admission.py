@@ -150,3 +150,35 @@ async def test_nobody_is_asked_where_no_orderer_is_listed() -> None:
     offer = await ask()
 
     assert (offer.admission.standing, offer.admission.problem) == (Standing.UNREACHABLE, "none is listed")
+
+
+def refusing(status: common_pb2.Status.ValueType) -> Callable[[], Site]:
+    return lambda: Site(status=status)
+
+
+def serving() -> Site:
+    return Site(*welcome())
+
+
+@pytest.mark.parametrize(
+    ("sites", "expected"),
+    [
+        pytest.param((), None, id="nobody-to-ask"),
+        pytest.param((serving,), False, id="may-read"),
+        pytest.param((refusing(common_pb2.FORBIDDEN),), True, id="may-not-read"),
+        pytest.param((refusing(common_pb2.FORBIDDEN), serving), False, id="one-lags-behind"),
+        pytest.param((refusing(common_pb2.NOT_FOUND),), None, id="unknown-channel"),
+        pytest.param((refusing(common_pb2.SERVICE_UNAVAILABLE),), None, id="without-leader"),
+    ],
+)
+async def test_an_organization_is_out_only_when_an_orderer_says_so_and_none_says_otherwise(
+    sites: tuple[Callable[[], Site], ...], expected: bool | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        running = [site() for site in sites]
+        for site in running:
+            await site.start()
+            stack.push_async_callback(site.stop)
+        refused = await Admissions("Org4MSP", (), OWN).is_refused(CHANNEL, [site.endpoint for site in running])
+
+    assert refused is expected

@@ -74,3 +74,35 @@ async def test_a_stream_that_ended_with_a_bug_is_noticed_at_once_and_begins_agai
     with pytest.raises(TransportError, match="closed"):
         await peer.system.channels(timeout_seconds=1.0)
     await node.stop()
+
+
+async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew() -> None:
+    # Given
+    doubts: list[str] = []
+    admin = authority("Org1MSP").issue("admin")
+    settings = SessionSettings(
+        namespace="org1",
+        msp_id="Org1MSP",
+        governance_channel="ops-channel",
+        contract_name="opssc",
+        peers=(),
+        fingerprint="",
+        admin=admin,
+        client=admin,
+    )
+    wakers = Wakers(lambda _: None, lambda _: None, lambda: doubts.append("organization"))
+    session = OrganizationSession(settings, wakers)
+
+    # When
+    session.note_refused(CHANNEL, refused=False)
+    session.note_read(CHANNEL)
+    unchanged = list(doubts)
+    for refused in (True, True, False):
+        session.note_refused(CHANNEL, refused=refused)
+    session.note_unread(CHANNEL)
+    session.note_read(CHANNEL)
+    await session.close()
+
+    # Then: removed, let in again, and shown again
+    assert (unchanged, len(doubts)) == ([], 3)
+    assert not session.is_refused(CHANNEL)
