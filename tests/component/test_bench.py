@@ -77,6 +77,25 @@ async def test_deploy_follows_proposals_one_by_one_and_at_once(tmp_path: Path) -
 
 
 @pytest.mark.timeout(RUN_SECONDS)
+@pytest.mark.parametrize(
+    ("command", "phases"),
+    [
+        pytest.param("channel", ["kubectl", "propose", "votes", "signatures", "submission", "everywhere"], id="change"),
+        pytest.param("create", ["kubectl", "propose", "votes", "first", "everywhere"], id="new channel"),
+    ],
+)
+async def test_channels_are_changed_and_created_phase_by_phase(tmp_path: Path, command: str, phases: list[str]) -> None:
+    arguments = ("--orgs=2", "--runs=1", "--api-servers=1", "--batch-timeout=50ms")
+
+    figures = await bench(tmp_path, command, *arguments)
+
+    (found,) = figures[command]
+    assert list(found["phases"]) == phases
+    assert len(found["proposals"]) == 1
+    assert found["totalSeconds"] > 0
+
+
+@pytest.mark.timeout(RUN_SECONDS)
 async def test_backlog_fills_the_ledger_and_looks_at_it_again(tmp_path: Path) -> None:
     arguments = ("--orgs=2", "--proposals=3", "--idle-seconds=1", "--api-servers=1", "--resync-seconds=10")
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from e2e.owners import split
 
 from opssc_operator.api.group import Kind
 from opssc_tools.environment import manifests
+from opssc_tools.environment.founding import split
 from opssc_tools.environment.spec import PROJECT_ROOT
 
 if TYPE_CHECKING:

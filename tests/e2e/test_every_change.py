@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from e2e.channel_story import ChannelStory, read_config
 from e2e.elements import any_of, changed_paths, plain, read_elements, rule
-from e2e.owners import split
 from fabric_protos.msp import msp_config_pb2
 from unit.fabric.authority import authority
 
 from opssc_chaincode.model import change_types
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.domain.channels.definitions import read_definition
+from opssc_tools.environment.founding import split
 from opssc_tools.environment.manifests import build_change
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from e2e.channel_story import ChannelStory, read_config
-from e2e.owners import build_creation
 from e2e.scenario import Scenario
 from e2e.test_channel_update import facts_of
 from fabric_protos.common.common_pb2 import Block
@@ -16,6 +15,7 @@ from opssc_chaincode.model import ChannelContent
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools.environment import Consortium
+from opssc_tools.environment.founding import build_creation
 from opssc_tools.environment.manifests import build_change
 from opssc_tools.environment.objects import condition
 
@@ -83,7 +83,8 @@ async def test_anchor_peers_are_decided_by_their_own_organization(owners: Consor
 async def test_a_channel_is_created_by_those_who_are_to_be_in_it(owners: Consortium) -> None:
     # Given
     first, second, third = owners.members
-    story = ChannelStory(owners, (first, second), NEW, "create-fresh", build_creation(first, second))
+    both = [first.organization, second.organization]
+    story = ChannelStory(owners, (first, second), NEW, "create-fresh", build_creation(both, both))
 
     # When: nothing is done before the last of them agreed
     await story.propose()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from e2e.channel_story import ChannelStory, read_config
-from e2e.owners import split
 from e2e.test_channel_update import facts_of
 
 from opssc_chaincode.model import Outcome, Step
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
+from opssc_tools.environment.founding import split
 from opssc_tools.environment.manifests import build_change
 from opssc_tools.environment.objects import condition
 

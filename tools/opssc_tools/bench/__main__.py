@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from opssc_tools.bench.commands.backlog import backlog
+from opssc_tools.bench.commands.channel import channel, create
 from opssc_tools.bench.commands.deploy import deploy
 from opssc_tools.bench.commands.newcomer import newcomer
 from opssc_tools.bench.commands.scale import scale
@@ -28,6 +29,8 @@ app.command()(throughput)
 app.command()(scale)
 app.command()(backlog)
 app.command()(newcomer)
+app.command()(channel)
+app.command()(create)
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
