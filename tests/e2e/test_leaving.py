@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
+from e2e import servers
 from e2e.channel_story import ChannelStory, read_config
 from e2e.conftest import BACKENDS
 from e2e.contract_call import refusal_of
@@ -21,16 +22,19 @@ from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
-from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
 from opssc_tools.environment.manifests import build_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from opssc_tools.environment import Member
+    from opssc_tools.environment.manifests import Manifest
     from opssc_tools.environment.objects import Body
 
 OPS, CHANNEL = "ops-channel", "mychannel"
+PARTS = 4
+"""Objects of one chaincode server."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
@@ -72,6 +76,9 @@ async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_th
     first, second, leaving = whole.members
     deployed, accepted = Scenario.fresh(whole, 1, CHANNEL), Scenario.fresh(whole, 2, CHANNEL)
     await deployed.deploy()
+    package_id = deployed.package.package_id
+    await leaving.apply(run_server(deployed))
+    await servers.until_parts(leaving, package_id, lambda parts: len(parts) == PARTS, "complete")
     await accepted.propose()
     await leaving.operator.stop()
     await change(second, {"execution": "OwnVoteOnly"})
@@ -121,7 +128,8 @@ async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_th
     assert "access denied" in answer or "FORBIDDEN" in answer
     assert leaving.objects.get(Kind.CHAINCODE_PROPOSAL, mirror_name(deployed.ref)) is not None
 
-    # And: after the retention its mirrors go, and the channels' objects stay to tell why
+    # And: after the retention its mirrors and the server go, and the channels' objects stay to tell why
+    assert len(await servers.parts_of(leaving, package_id)) == PARTS
     await change(leaving, {"mirror": {"retention": "1s"}})
 
     def is_gone(body: Body | None) -> bool:
@@ -130,12 +138,20 @@ async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_th
     for scenario in (deployed, accepted):
         name = mirror_name(scenario.ref)
         await leaving.until(Kind.CHAINCODE_PROPOSAL, name, is_gone, "gone", seconds=WITHIN_SECONDS)
+    await servers.until_parts(leaving, package_id, lambda parts: not parts, "gone")
     assert leaving.objects.get(Kind.FABRIC_CHANNEL, CHANNEL) is not None
 
     # And: the two who are left deploy without it
     after = Scenario.fresh(whole, 3, CHANNEL)
     after = Scenario(whole, after.chaincode, CHANNEL, after.package, after.ref, (first.msp_id, second.msp_id))
     await after.deploy()
+
+
+def run_server(scenario: Scenario) -> Manifest:
+    """A Vote that came too late to count, and has the operator run the chaincode's server."""
+    vote = manifests.build_vote(scenario.ref.creator, scenario.ref.id)
+    vote["spec"]["local"] = {"server": {"deploy": True}}
+    return vote
 
 
 async def change(member: Member, spec: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ from opssc_operator.errors import TerminalError, TransientError
 LIMIT: Final = 200
 HEAD: Final = 60
 TRANSACTION_ID: Final = re.compile(r"(?: ?\btransaction(?: ID:)?)? ?\b[0-9a-f]{64}\b(?!:[0-9a-f])")
+REFUSED_BY_ORDERER: Final = "status=FORBIDDEN"
+"""In what a peer's Gateway passes on of an orderer (Fabric: internal/pkg/gateway/submit.go)."""
 
 
 def explain(exc: FabricError) -> str:
@@ -64,6 +66,8 @@ def reason_of(exc: FabricError, otherwise: Reason) -> Reason:
         return Reason.UNKNOWN_MSP
     if "access denied" in text or "identity expired" in text:
         return Reason.IDENTITY_INVALID
+    if REFUSED_BY_ORDERER in text:
+        return Reason.NOT_A_MEMBER
     if isinstance(exc, TransportError):
         return Reason.PEER_UNREACHABLE
     return otherwise

@@ -29,6 +29,11 @@ def is_refusal(exc: OperatorError) -> bool:
     return isinstance(exc, TransientError) and exc.reason in {Reason.UNKNOWN_MSP, Reason.NOT_A_MEMBER}
 
 
+def is_orderers_refusal(failure: OperatorError) -> bool:
+    """Whether an orderer would not take a transaction of this organization, as of none that was removed."""
+    return isinstance(failure, TransientError) and failure.reason == Reason.NOT_A_MEMBER
+
+
 async def is_refused_on(channel: str, exc: OperatorError, session: OrganizationSession) -> bool:
     """Whether own peers refuse this organization in one channel, although they take it for their own otherwise."""
     if not is_refusal(exc):

@@ -14,7 +14,7 @@ from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.actions import Close, CreateMirror, LedgerAction, Propose
 from opssc_operator.domain.claims import claim_of
 from opssc_operator.domain.observation import ProposalObserved
-from opssc_operator.domain.outline import rivals_of
+from opssc_operator.domain.outline import rivals_of, target_of
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.stage import ProposalDecision
 from opssc_operator.domain.voting import CastVote
@@ -31,6 +31,7 @@ from opssc_operator.reconcile.leaving import (
     OUTSIDE_SECONDS,
     describe_refusal,
     has_left,
+    is_orderers_refusal,
     is_refusal,
     left_by,
     refused_channel,
@@ -217,6 +218,8 @@ class ProposalReconciler:
                 raise result
         if run.failure is not None:
             self._failures[run.key] = run.failure
+            if is_orderers_refusal(run.failure) and observed.facts is not None:
+                self.sessions.ask_anew(run.key.namespace, target_of(observed.facts.proposal))
         elif actions and not any(isinstance(result, BaseException) for result in results):
             self._failures.pop(run.key, None)
 

@@ -119,6 +119,12 @@ class Sessions:
             self._anew.add(key)
             self._queue.add(key)
 
+    def ask_anew(self, namespace: str, channel: str) -> None:
+        """Have a channel looked at as by a resync, such as when its orderers refuse what is sent to them."""
+        key = channel_key(namespace, channel)
+        self._anew.add(key)
+        self._queue.add(key)
+
     def take_anew(self, key: Key) -> bool:
         """Whether a channel is looked at for the first time, or by a resync, rather than for one of its blocks."""
         anew = key in self._anew

@@ -240,6 +240,9 @@ async def test_channels_that_are_new_or_gone_are_looked_at_and_at_a_resync_all(m
     assert asked() == ["mychannel"]
     assert sessions.take_anew(KEY)
     assert not sessions.take_anew(KEY)
+    sessions.ask_anew("org1", "mychannel")
+    assert asked() == ["mychannel"]
+    assert sessions.take_anew(KEY)
 
 
 async def test_many_blocks_ask_for_one_look_at_their_channel(manifests: Manifests) -> None:
