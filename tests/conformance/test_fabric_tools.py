@@ -171,7 +171,7 @@ def set_mod_policy(root: Json) -> None:
 
 def set_acl(root: Json) -> None:
     acls = application(root)["values"]["ACLs"]["value"]["acls"]
-    acls["qscc/GetChainInfo"] = {"policy_ref": "/Channel/Application/Admins"}
+    acls["qscc/GetChainInfo"] = {"policy_ref": "/Channel/Application/Writers"}
 
 
 def set_maintenance(root: Json) -> None:

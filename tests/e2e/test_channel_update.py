@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opssc_tools.environment.objects import Body
 
 CHANNEL = "changing"
-ACL = build_change("setACL", resource="qscc/GetChainInfo", policy="/Channel/Application/Admins")
+ACL = build_change("setACL", resource="qscc/GetChainInfo", policy="/Channel/Application/Writers")
 POLICY = build_change("setPolicy", path="/Channel/Application/Endorsement", rule="ANY Endorsement")
 
 
@@ -54,7 +54,7 @@ async def test_a_change_of_the_application_is_agreed_to_by_a_majority_and_applie
     # Then
     after = await read_config(consortium, CHANNEL)
     assert after.sequence == before.sequence + 1
-    assert after.acls["qscc/GetChainInfo"] == "/Channel/Application/Admins"
+    assert after.acls["qscc/GetChainInfo"] == "/Channel/Application/Writers"
     assert after.policy_text("/Channel/Application/Endorsement") == "ANY Endorsement"
     for member in members:
         status = (story.seen_by(member) or {})["status"]
@@ -170,7 +170,7 @@ async def test_a_dry_run_shows_the_difference_and_leaves_the_ledger_alone(
 
 
 def acl(resource: str) -> dict[str, Any]:
-    return build_change("setACL", resource=resource, policy="/Channel/Application/Admins")
+    return build_change("setACL", resource=resource, policy="/Channel/Application/Writers")
 
 
 def base64_of(data: bytes) -> str:

@@ -39,6 +39,8 @@ _ESSENTIAL: Final = (
     "/Channel/Application/Endorsement",
     "/Channel/Application/LifecycleEndorsement",
 )
+_ASKED_ALONE: Final = tuple(path for path in _ESSENTIAL if path.endswith(("/Readers", "/Writers")))
+"""Policies on requests, which one identity signs."""
 _SECTIONS: Final = ("Orderer", "Application")
 _VICTIMS: Final = {"Application": "peer panics", "Orderer": "orderer refuses it", "Channel": "node refuses it"}
 _LEVELS: Final = ("V1_1", "V1_2", "V1_3", "V1_4_2", "V1_4_3", "V2_0", "V2_5", "V3_0")
@@ -128,6 +130,15 @@ def _policy_hazards(before: configtx_pb2.ConfigGroup, after: configtx_pb2.Config
         if was and path not in locked and not new_reach.get(path, NOBODY).somebody:
             yield Hazard(
                 path, "nobody on the channel could satisfy the policy any more", "keep it satisfiable by the members"
+            )
+    for path in (*_ASKED_ALONE, *sorted(_acl_policies(after))):
+        reach = new_reach.get(path, NOBODY)
+        was = path in new_references or bool(old_reach.get(path, NOBODY).alone)
+        if was and path not in locked and reach.somebody and not reach.alone:
+            yield Hazard(
+                path,
+                "it takes several organizations, but a request has one signature: nobody could ask any more",
+                "let any one of them satisfy it",
             )
     for path, reach in new_reach.items():
         if reach.anybody and not old_reach.get(path, NOBODY).anybody:

@@ -27,10 +27,14 @@ _SUB_RULES = (
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Who can satisfy a policy: somebody of the channel at all, or anybody without signing."""
+    """Who can satisfy a policy: somebody of the channel at all, or anybody without signing.
+
+    ``alone`` are the organizations of which one identity is enough, as is all that a request to a node can show.
+    """
 
     somebody: bool
     anybody: bool
+    alone: frozenset[str] = frozenset()
 
 
 NOBODY = Reach(somebody=False, anybody=False)
@@ -79,7 +83,9 @@ def _reach(
         subs = [found.get(f"{child}/{rule.sub_policy}", NOBODY) for child in children]
         # A rule nobody knows needs nobody, as in PolicyManager and in Fabric.
         needed = (1, len(subs), len(subs) // 2 + 1)[rule.rule] if subs and rule.rule in _SUB_RULES else 0
-        return _count(needed, subs)
+        # Every sub-policy is asked with the same signatures.
+        alone = frozenset(each for each in members if sum(each in sub.alone for sub in subs) >= needed)
+        return _count(needed, subs, alone)
     if policy.type == policies_pb2.Policy.SIGNATURE:
         envelope = decode(policies_pb2.SignaturePolicyEnvelope, policy.value, ConfigError, "")
         return _rule_reach(envelope, envelope.rule, members)
@@ -90,17 +96,21 @@ def _rule_reach(
     envelope: policies_pb2.SignaturePolicyEnvelope, rule: policies_pb2.SignaturePolicy, members: AbstractSet[str]
 ) -> Reach:
     if rule.WhichOneof("Type") == "n_out_of":
-        return _count(rule.n_out_of.n, [_rule_reach(envelope, each, members) for each in rule.n_out_of.rules])
+        needed, parts = rule.n_out_of.n, [_rule_reach(envelope, each, members) for each in rule.n_out_of.rules]
+        # A signature counts for one rule only.
+        alone = frozenset().union(*(part.alone for part in parts)) if needed == 1 else frozenset[str]()
+        return _count(needed, parts, alone if needed > 0 else frozenset(members))
     if not 0 <= rule.signed_by < len(envelope.identities):
         return NOBODY
     principal = envelope.identities[rule.signed_by]
     kind = _PRINCIPAL_TYPES.get(principal.principal_classification)
     if kind is None:
         # Combined and anonymous principals do not name an organization; give them the benefit of the doubt.
-        return Reach(somebody=True, anybody=False)
+        return Reach(somebody=True, anybody=False, alone=frozenset(members))
     message = decode(kind, principal.principal, ConfigError, "")
     msp_id = message.mspid if isinstance(message, identities_pb2.SerializedIdentity) else _identifier(message)
-    return Reach(somebody=msp_id in members, anybody=False)
+    is_member = msp_id in members
+    return Reach(somebody=is_member, anybody=False, alone=frozenset({msp_id} if is_member else ()))
 
 
 def _identifier(message: Message) -> str:
@@ -109,7 +119,9 @@ def _identifier(message: Message) -> str:
     return ""
 
 
-def _count(needed: int, parts: list[Reach]) -> Reach:
+def _count(needed: int, parts: list[Reach], alone: frozenset[str]) -> Reach:
     return Reach(
-        somebody=sum(part.somebody for part in parts) >= needed, anybody=sum(part.anybody for part in parts) >= needed
+        somebody=sum(part.somebody for part in parts) >= needed,
+        anybody=sum(part.anybody for part in parts) >= needed,
+        alone=alone,
     )

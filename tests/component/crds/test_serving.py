@@ -130,7 +130,7 @@ STATUSES: dict[Kind, ApiModel] = {
         content_hash="0" * 64,
         deadline=NOW,
         base=BaseConfig(config_sequence=2, config_hash="0" * 64),
-        diff=("ACL qscc/GetChainInfo: /Channel/Application/Admins",),
+        diff=("ACL qscc/GetChainInfo: /Channel/Application/Writers",),
         diff_omitted=1,
         signatures=(SignatureRecord(msp_id="Org1MSP", subject="CN=admin", valid=True),),
         policies=(

@@ -67,6 +67,24 @@ HAZARDS: list[tuple[str, Edit, str, str]] = [
         "nobody on the channel could satisfy the policy any more",
     ),
     (
+        "acl-that-takes-several-organizations",
+        lambda config: edits.set_acl(config, "qscc/GetChainInfo", "/Channel/Application/Admins"),
+        "/Channel/Application/Admins",
+        "a request has one signature: nobody could ask any more",
+    ),
+    (
+        "writers-of-both-sections-at-once",
+        lambda config: edits.set_policy(config, "/Channel/Writers", "ALL Writers"),
+        "/Channel/Writers",
+        "a request has one signature: nobody could ask any more",
+    ),
+    (
+        "readers-that-sign-together",
+        lambda config: edits.set_policy(config, "/Channel/Application/Readers", "AND('Org1MSP.peer', 'Org2MSP.peer')"),
+        "/Channel/Application/Readers",
+        "a request has one signature: nobody could ask any more",
+    ),
+    (
         "blocks-too-small-for-a-config",
         lambda config: edits.set_batch(config, absolute_max_bytes=2000, preferred_max_bytes=1000),
         "/Channel/Orderer/BatchSize",

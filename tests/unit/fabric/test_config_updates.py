@@ -158,7 +158,7 @@ def test_a_verdict_says_which_policy_lacks_whom() -> None:
 
 
 def test_a_channel_level_change_lacks_both_sections() -> None:
-    updated = edits.set_policy(ORIGINAL, "/Channel/Readers", "ALL Readers")
+    updated = edits.set_policy(ORIGINAL, "/Channel/Readers", "OR('Org1MSP.member', 'OrdererMSP.member')")
     update = compute_update(CHANNEL, ORIGINAL, updated)
 
     (verdict,) = CURRENT.evaluate(update, [channelconfig.sign(person("Org1MSP"), update)])

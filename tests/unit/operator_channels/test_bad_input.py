@@ -167,6 +167,11 @@ HAZARDS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "/Channel/Application/Nobody",
         "nobody on the channel",
     ),
+    "an ACL that takes several organizations": (
+        [changing("setACL", resource="qscc/GetChainInfo", policy=ADMINS)],
+        ADMINS,
+        "a request has one signature",
+    ),
     "maintenance together with something else": (
         [changing("setMaintenance", enabled=True), changing("setBatch", maxMessageCount=7)],
         CONSENSUS,

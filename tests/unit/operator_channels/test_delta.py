@@ -120,7 +120,7 @@ EVERY_CHANGE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "/Channel/Application/ACLs",
     ),
     "setACL": (
-        {"setACL": {"resource": "qscc/GetChainInfo", "policy": "/Channel/Application/Admins"}},
+        {"setACL": {"resource": "qscc/GetChainInfo", "policy": "/Channel/Application/Writers"}},
         MAJORITY,
         "/Channel/Application/ACLs",
     ),

@@ -506,7 +506,7 @@ def test_an_observer_that_leaves_a_definition_open_shows_nothing_to_a_voter() ->
 
 
 def other_acl() -> dict[str, Any]:
-    return {"type": "setACL", "setACL": {"resource": "cscc/GetChannelConfig", "policy": "/Channel/Application/Admins"}}
+    return {"type": "setACL", "setACL": {"resource": "cscc/GetChannelConfig", "policy": "/Channel/Application/Writers"}}
 
 
 def plan_update(fields: dict[str, Any]) -> bytes:
