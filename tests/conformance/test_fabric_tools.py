@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +199,7 @@ EDITS: dict[str, Callable[[Json], None]] = {
 
 
 def ours(start: ChannelConfig, *given: Json) -> bytes:
-    return compute_delta(start, changes(*given), governance=False, at=channel.NOW).update
+    return compute_delta(start, changes(*given), governance=False, at=datetime.now(UTC)).update
 
 
 def start_of(name: str) -> ChannelConfig:
