@@ -115,4 +115,4 @@ def test_a_damaged_certificate_gives_a_typed_error_or_a_refused_identity(positio
 
 
 def _same_certificate(serialized: bytes) -> bool:
-    return MSP1.deserialize(serialized).certificate == ADMIN.certificate
+    return MSP1.deserialize(serialized) == MSP1.deserialize(ADMIN.creator)
