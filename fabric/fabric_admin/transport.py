@@ -40,6 +40,8 @@ _OPTIONS: Final = (
     ("grpc.min_reconnect_backoff_ms", 1_000),
     ("grpc.max_reconnect_backoff_ms", 2_000),
     ("grpc.use_local_subchannel_pool", 1),
+    # A proxy of the environment is for downloads: nodes are asked where they are said to be.
+    ("grpc.enable_http_proxy", 0),
 )
 _NEXT_ATTEMPT_SECONDS: Final = 2.5
 # What a Gateway itself reports as UNAVAILABLE (Fabric: internal/pkg/gateway); gRPC does not tell whose status it is.

@@ -133,6 +133,21 @@ async def test_a_proxy_that_refuses_or_is_away_is_named_without_its_password(
     assert server.requests == []
 
 
+async def test_the_authority_of_a_host_vouches_for_no_proxy(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given: a proxy whose certificate is of the very authority that is trusted for the host
+    monkeypatch.setenv("HTTPS_PROXY", f"https://operator:p%40ss%2Fword@{server.host}")
+
+    # When
+    with pytest.raises(Unavailable, match=r"cannot be told from .* name an http:// proxy in HTTPS_PROXY") as refusal:
+        await download(wanted(server), reach(server), tmp_path)
+
+    # Then: it was not even asked
+    assert server.requests == []
+    _assert_untold(refusal.value.message)
+
+
 def _assert_untold(text: str) -> None:
     encoded = GOOD.removeprefix("Basic ")
     assert not [secret for secret in (SECRET, "p%40ss%2Fword", "operator:", encoded) if secret in text]

@@ -50,7 +50,7 @@ async def send(request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
             for _ in range(MAX_REDIRECTS + 1):
                 if not request.allows(url):
                     raise Unavailable(f"{host_of(request.url)} redirects to {host_of(url)}, which is not trusted")
-                proxy = proxy_for(url)
+                proxy = _proxy(url, request.reach)
                 async with session.request(
                     request.method,
                     URL(url),
@@ -102,6 +102,18 @@ def _headers(url: str, reach: Reach) -> Mapping[str, str]:
     credential = reach.credentials.get(host_of(url))
     own = {"User-Agent": _AGENT, "Accept-Encoding": "identity"}
     return own if credential is None else {**own, "Authorization": credential.header}
+
+
+def _proxy(url: str, reach: Reach) -> Proxy | None:
+    """The proxy to go through; raises Unavailable for one whose certificate only the host's own authority could prove.
+
+    aiohttp checks an https:// proxy with the very context that is meant for the host behind it.
+    """
+    proxy = proxy_for(url)
+    if proxy is not None and proxy.url.startswith("https:") and host_of(url) in reach.authorities:
+        message = f"the https:// proxy {proxy.place} cannot be told from {host_of(url)}, which has trust.authorities"
+        raise Unavailable(f"{message}; name an http:// proxy in HTTPS_PROXY, or the host in NO_PROXY")
+    return proxy
 
 
 def _tls(url: str, reach: Reach) -> ssl.SSLContext:

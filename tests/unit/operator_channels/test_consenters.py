@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric import channel
 from unit.operator_channels.test_delta import consenter
-from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, proposed, work_of
+from unit.operator_channels.test_work import NOW, ORG1, ORG2, agreed, observed, proposed, tx, work_of
 
-from opssc_chaincode.model import ChannelContent, Outcome, Step
+from opssc_chaincode.model import ChannelContent, Evidence, Outcome, Report, Step
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Phase
 from opssc_operator.domain.channels.consenter_tasks import ConsenterTask, Task, find_tasks, still_asked
@@ -37,6 +38,10 @@ REPLACED = replace(ACTIVE, task=ConsenterTask(Task.REPLACE, ADDRESS, "PEM"))
 REMOVED = ConsenterNode(ConsenterTask(Task.REMOVE, ADDRESS))
 SILENT = replace(ADDED, problem="no answer")
 UNLISTED = replace(ADDED, listed=False)
+ANOTHER = replace(ACTIVE, task=ConsenterTask(Task.ADD, "orderer5:7050"))
+LEFT_ALONE = (
+    f"this operator leaves orderer {ADDRESS} alone, which spec.orderers of the FabricOrganization does not list"
+)
 APPLIED = AppliedIn(7, "ab" * 32, ORG2)
 
 
@@ -46,15 +51,30 @@ def content(*changes: dict[str, Any]) -> ChannelContent:
     return found
 
 
-def accepted(*nodes: ConsenterNode, own: str = ORG1, signed: tuple[str, ...] = ()) -> Stage:
+def accepted(
+    *nodes: ConsenterNode, own: str = ORG1, signed: tuple[str, ...] = (), later: timedelta = timedelta()
+) -> Stage:
     facts = agreed(proposed(), ORG1, ORG2, signed=signed)
-    return replace(work_of(facts), nodes=nodes).decide(observed(facts, own), {})
+    return replace(work_of(facts), nodes=nodes).decide(replace(observed(facts, own), now=NOW + later), {})
 
 
-def applied(*nodes: ConsenterNode) -> Stage:
+def applied(*nodes: ConsenterNode, told: bool = False, later: timedelta = timedelta()) -> Stage:
+    """An update in force; `told` is that the ledger says so already."""
     facts = agreed(proposed(), ORG1, ORG2, signed=(ORG1, ORG2))
     work = UpdateWork(work_of(facts).change, APPLIED, nodes=nodes)
-    return work.decide(observed(facts), {})
+    if told:
+        evidence = Evidence(config_block=APPLIED.block, config_hash=APPLIED.block_hash)
+        word = Report(
+            msp_id=ORG1,
+            step=Step.APPLIED,
+            outcome=Outcome.DONE,
+            evidence=evidence,
+            time=NOW,
+            tx_id=tx("applied"),
+            attempt=1,
+        )
+        facts = facts.model_copy(update={"reports": (*facts.reports, word)})
+    return work.decide(replace(observed(facts), now=NOW + later), {})
 
 
 @pytest.mark.parametrize(
@@ -97,7 +117,6 @@ def test_who_signed_already_waits_for_the_others_alone() -> None:
         pytest.param(FOLLOWING, (), "is follower, active; waiting for consenter, active", id="still-a-follower"),
         pytest.param(replace(ACTIVE, status="onboarding"), (), "is consenter, onboarding", id="onboarding"),
         pytest.param(SILENT, (), f"orderer {ADDRESS}: no answer", id="silent"),
-        pytest.param(UNLISTED, (), "is not in spec.orderers", id="unlisted"),
         pytest.param(replace(REPLACED, presents=False), (), "another TLS certificate", id="old-certificate"),
         pytest.param(ConsenterNode(REPLACED.task), (), "has not joined", id="replaced-elsewhere"),
     ],
@@ -113,6 +132,48 @@ def test_an_applied_change_is_done_when_own_orderers_take_part(
     assert waits in stage.ready.message
     assert stage.waiting
     assert [wish.step for wish in stage.reports] == [Step.APPLIED]
+
+
+@pytest.mark.parametrize(
+    ("listed", "told"),
+    [((), False), ((), True), ((ANOTHER,), False)],
+    ids=["alone", "applied-earlier", "beside-a-listed"],
+)
+def test_an_orderer_that_anybody_may_say_is_ours_is_noted_and_not_waited_for(
+    listed: tuple[ConsenterNode, ...], told: bool
+) -> None:
+    stage = applied(UNLISTED, *listed, told=told)
+
+    assert stage.ready.holds
+    assert LEFT_ALONE in stage.ready.message
+    assert (stage.actions, stage.waiting, stage.requeue_seconds) == ((), False, None)
+    steps = [*((Step.APPLIED,) * (not told)), *((Step.JOINED,) * len(listed))]
+    assert [wish.step for wish in stage.reports] == steps
+    joined = [wish.evidence.peers for wish in stage.reports if wish.step is Step.JOINED and wish.evidence]
+    assert joined == [(node.task.address,) for node in listed]
+
+
+def test_an_orderer_that_is_not_listed_is_noted_before_the_change_is_in_force() -> None:
+    stage = accepted(UNLISTED)
+
+    assert LEFT_ALONE in stage.ready.message
+    assert LEFT_ALONE not in stage.conditions[ConditionType.APPLIED].message
+    assert (stage.actions, stage.requeue_seconds) == ((SignUpdate(),), None)
+
+
+@pytest.mark.parametrize(
+    ("later", "seconds"),
+    [
+        pytest.param(timedelta(seconds=59), 2.0, id="fresh"),
+        pytest.param(timedelta(seconds=61), 60.0, id="a-person-is-waited-for"),
+        pytest.param(timedelta(seconds=-30), 2.0, id="another-clock"),
+        pytest.param(timedelta(days=-1), 60.0, id="a-clock-far-ahead"),
+    ],
+)
+def test_what_is_waited_for_is_looked_at_often_at_first_and_seldom_later(later: timedelta, seconds: float) -> None:
+    assert accepted(ADDED, later=later).requeue_seconds == seconds
+    assert applied(SILENT, told=True, later=later).requeue_seconds == seconds
+    assert applied(SILENT, later=later).requeue_seconds == 2.0
 
 
 @pytest.mark.parametrize("node", [ACTIVE, REPLACED], ids=["added", "replaced"])
@@ -177,7 +238,9 @@ NODES = st.builds(
 def test_nothing_joins_that_lacks_nothing_and_nothing_is_told_for_it(nodes: list[ConsenterNode]) -> None:
     assert not joins(nodes) or (lacks_before(nodes) and lacks_after(nodes))
     if lacks_after(nodes):
-        assert joined_report([node for node in nodes if node.task.task is not Task.REMOVE], APPLIED) is not None
+        assert joined_report(nodes, APPLIED) is not None
     for node in nodes:
-        if not lacks_after([node]) and node.task.task is not Task.REMOVE:
+        if not lacks_after([node]) and joined_report([node], APPLIED) is not None:
             assert (node.relation, node.status, node.presents, node.problem) == ("consenter", "active", True, "")
+        if not node.listed:
+            assert (lacks_before([node]), lacks_after([node]), joined_report([node], APPLIED)) == ((), (), None)

@@ -15,17 +15,18 @@ from opssc_operator.domain.channels.history import AppliedIn
 from opssc_operator.domain.channels.signatures import Signed
 from opssc_operator.domain.deployment import TAKEOVER_SECONDS
 from opssc_operator.domain.kinds.consenter_work import (
-    LOOK_AGAIN_SECONDS,
     ConsenterNode,
     farewell,
     joined_report,
     joins,
     lacks_after,
     lacks_before,
+    left_alone,
+    look_again_seconds,
 )
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan
-from opssc_operator.domain.report import ReportWish, untold
+from opssc_operator.domain.report import ReportWish, own_report, untold
 from opssc_operator.domain.stage import STALE_AGAIN_SECONDS, Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.domain.voting import own_vote
@@ -111,7 +112,7 @@ class UpdateWork:
         requeue = None
         if not observed.is_suspended:
             actions, requeue = self._act(observed, signers)
-        ready = no(waiting.reason, waiting.message)
+        ready = no(waiting.reason, _joined(waiting.message, left_alone(self.nodes)))
         if observed.is_suspended:
             ready = no(Reason.SUSPENDED, "accepted; nothing is carried out while suspended")
         return Stage(
@@ -166,7 +167,8 @@ class UpdateWork:
         agreed = own_vote(facts, own) is Decision.AGREE
         if agreed and own not in signers:
             if lacks_before(self.nodes):
-                return joins(self.nodes), LOOK_AGAIN_SECONDS
+                accepted = max((vote.time for vote in facts.votes), default=None)
+                return joins(self.nodes), look_again_seconds(accepted, observed.now)
             return ((), None) if self.own_problem else ((SignUpdate(),), None)
         if self.refusal or own not in signers:
             return (), None
@@ -180,18 +182,17 @@ class UpdateWork:
         reports = self._reports(observed, applied)
         lacks = lacks_after(self.nodes)
         if lacks:
-            acts = not observed.is_suspended
+            told = None if observed.facts is None else own_report(observed.facts, observed.own_msp_id, Step.APPLIED)
             return Stage(
                 conditions,
                 Phase.APPLIED,
-                joins(self.nodes) if acts else (),
-                ready=no(Reason.AWAITING_ORDERER, "; ".join(lacks)),
+                () if observed.is_suspended else joins(self.nodes),
+                ready=no(Reason.AWAITING_ORDERER, _joined(*lacks, left_alone(self.nodes))),
                 follows=self.change.channel,
                 reports=reports,
-                requeue_seconds=LOOK_AGAIN_SECONDS,
+                requeue_seconds=look_again_seconds(None if told is None else told.time, observed.now),
             )
-        note = farewell(self.nodes)
-        message = f"{verdict.message}; {note}" if note else verdict.message
+        message = _joined(verdict.message, left_alone(self.nodes), farewell(self.nodes))
         return Stage(conditions, Phase.APPLIED, ready=yes(Reason.READY, message), waiting=False, reports=reports)
 
     def _reports(self, observed: ProposalObserved, applied: AppliedIn) -> tuple[ReportWish, ...]:
@@ -221,3 +222,8 @@ class UpdateWork:
             follows=channel,
             requeue_seconds=STALE_AGAIN_SECONDS,
         )
+
+
+def _joined(*texts: str) -> str:
+    """What there is to say, in one line."""
+    return "; ".join(text for text in texts if text)

@@ -1,13 +1,15 @@
 """Own orderers that a change makes consenters, or gives other certificates: what they lack, in Fabric's order. Pure.
 
 A new consenter follows the channel first, so that the others do not wait for a node that has nothing yet: its
-organization signs only then. Afterwards each node shows itself that it takes part.
+organization signs only then. Afterwards each node shows itself that it takes part. What is said to be this
+organization's and cannot be reached is left to a person: anybody can write anybody's MSP ID into a proposal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from opssc_chaincode.model import Evidence, Outcome, Step
@@ -17,6 +19,10 @@ from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.work_action import WorkAction
 
 LOOK_AGAIN_SECONDS: Final = 2.0
+LOOK_SELDOM_SECONDS: Final = 60.0
+"""How soon to look at an orderer again once its task is older than `FRESH`: then it waits for a person."""
+
+FRESH: Final = timedelta(minutes=1)
 _ACTIVE: Final = "active"
 _CONSENTER: Final = "consenter"
 
@@ -60,8 +66,7 @@ def lacks_before(nodes: Nodes) -> tuple[str, ...]:
 
 def lacks_after(nodes: Nodes) -> tuple[str, ...]:
     """What keeps the change from being done, once it is in force."""
-    kept = (node for node in nodes if node.task.task is not Task.REMOVE)
-    return tuple(lack for node in kept if (lack := _lack(node, relation=_CONSENTER)))
+    return tuple(lack for node in _taking_part(nodes) if (lack := _lack(node, relation=_CONSENTER)))
 
 
 def joins(nodes: Nodes) -> tuple[JoinConsenter, ...]:
@@ -73,13 +78,30 @@ def joins(nodes: Nodes) -> tuple[JoinConsenter, ...]:
     )
 
 
+def look_again_seconds(since: datetime | None, now: datetime) -> float:
+    """How soon to look again at what lacks something; ``since`` is when it was asked for, None while that is news.
+
+    Other organizations' clocks say when they voted, so that a time far ahead counts as long ago.
+    """
+    return LOOK_AGAIN_SECONDS if since is None or abs(now - since) < FRESH else LOOK_SELDOM_SECONDS
+
+
 def joined_report(nodes: Nodes, applied: AppliedIn) -> ReportWish | None:
     """What the others are told when every own node takes part; None when no node is asked for that."""
-    addresses = tuple(node.task.address for node in nodes if node.task.task is not Task.REMOVE)
+    addresses = tuple(node.task.address for node in _taking_part(nodes))
     if not addresses:
         return None
     evidence = Evidence(config_block=applied.block, config_hash=applied.block_hash, peers=addresses)
     return ReportWish(Step.JOINED, Outcome.DONE, evidence, "")
+
+
+def left_alone(nodes: Nodes) -> str:
+    """Which orderers the change says are this organization's, and are not listed; empty when there are none."""
+    unlisted = [node.task.address for node in nodes if node.task.task is not Task.REMOVE and not node.listed]
+    if not unlisted:
+        return ""
+    where = "spec.orderers of the FabricOrganization does not list with admin"
+    return f"this operator leaves orderer {', '.join(unlisted)} alone, which {where}"
 
 
 def farewell(nodes: Nodes) -> str:
@@ -90,11 +112,14 @@ def farewell(nodes: Nodes) -> str:
     return f"own orderer {', '.join(removed)} keeps its ledger of the channel until a person removes it"
 
 
+def _taking_part(nodes: Nodes) -> list[ConsenterNode]:
+    """Those that have to take part once the change is in force, and can be asked."""
+    return [node for node in nodes if node.task.task is not Task.REMOVE and node.listed]
+
+
 def _lack(node: ConsenterNode, *, relation: str) -> str:
     """Why a node is not where it has to be; ``relation`` empty takes any."""
     where = f"orderer {node.task.address}"
-    if not node.listed:
-        return f"{where} is not in spec.orderers of the FabricOrganization with admin; list it"
     if node.problem:
         return f"{where}: {node.problem}"
     if not node.joined:
