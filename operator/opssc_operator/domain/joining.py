@@ -1,6 +1,6 @@
 """Which own peers are to join a channel that lets this organization in, and what keeps them from it. Pure.
 
-Whether it is let in is what the channel's orderers show: no own peer can say so before it has joined.
+Whether it is let in is what listed orderers show: no own peer can say so before it has joined.
 """
 
 from __future__ import annotations
@@ -17,9 +17,14 @@ from opssc_operator.domain.verdict import Verdict, no, yes
 MOST_CHANNELS: Final = 64
 """Channels that peers join by themselves: whoever runs orderers could let this organization into any number."""
 FETCH_AGAIN_SECONDS: Final = 3.0
-OUTSIDE_SECONDS: Final = 5.0
-"""How soon to ask orderers again of whom nobody tells that they have let this organization in."""
-READING_SECONDS: Final = 1.0
+FIRST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+"""Between two questions about a channel that proposals name: a single member could name any number of them."""
+LONGEST_GOVERNANCE_PAUSE_SECONDS: Final = 15.0
+PROVED_SECONDS: Final = 60.0
+"""How long a membership that orderers proved is taken for granted."""
+READING_SECONDS: Final = (1.0, 30.0)
+"""How soon, at first and at last, to see whether an own peer has read far enough."""
 
 
 class Standing(StrEnum):
@@ -36,11 +41,16 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer of a channel's orderers; `problem` is their words, `config_block` the number of what they show."""
+    """The answer of listed orderers; `problem` is their words, `config_block` the number of what they show.
+
+    They are not asked again for `again_seconds`, and have shown this organization as a member for `member_seconds`.
+    """
 
     standing: Standing
     problem: str = ""
     config_block: int | None = None
+    again_seconds: float = FIRST_PAUSE_SECONDS
+    member_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,19 @@ class JoiningDecision:
     requeue_seconds: float | None = None
 
 
+def pause_after(standing: Standing, refusals: int, longest_seconds: float) -> float:
+    """How many seconds an answer holds that is the n-th in a row, counted from 1, not to show membership."""
+    if standing is Standing.MEMBER:
+        return PROVED_SECONDS
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(refusals - 1, 16), longest_seconds)
+
+
+def reading_pause(member_seconds: float) -> float:
+    """How soon to look at an own peer that reads blocks, by how long orderers have shown the membership."""
+    shortest, longest = READING_SECONDS
+    return min(max(member_seconds / 2, shortest), longest)
+
+
 def decide_joining(observed: JoiningObserved) -> JoiningDecision:
     """Decide about the own peers and one channel; asks orderers only where a peer is to join."""
     channel = observed.channel
@@ -111,8 +134,7 @@ def decide_joining(observed: JoiningObserved) -> JoiningDecision:
         message = f"asking the orderers about channel {channel}"
         return JoiningDecision(no(Reason.PROGRESSING, message), ask=True, requeue_seconds=FETCH_AGAIN_SECONDS)
     if observed.admission.standing is not Standing.MEMBER:
-        verdict, again = _judge(observed, observed.admission)
-        return JoiningDecision(verdict, requeue_seconds=again)
+        return JoiningDecision(_judge(observed, observed.admission), requeue_seconds=observed.admission.again_seconds)
     verdict = no(Reason.PROGRESSING, f"{', '.join(lacking)} joining channel {channel}")
     if observed.problems:
         verdict = no(Reason.JOIN_FAILED, f"channel {channel}: {'; '.join(observed.problems)}")
@@ -127,8 +149,15 @@ def _joined(observed: JoiningObserved) -> JoiningDecision:
     if observed.reads:
         return JoiningDecision(yes(Reason.JOINED, f"{', '.join(sorted(names))} joined channel {observed.channel}"))
     verdict = judge_unread(observed.channel, observed.own_msp_id, observed.admission)
-    again = READING_SECONDS if verdict.reason is Reason.PROGRESSING else OUTSIDE_SECONDS
-    return JoiningDecision(verdict, ask=observed.admission is None and observed.orderers_known, requeue_seconds=again)
+    ask = observed.admission is None and observed.orderers_known
+    return JoiningDecision(verdict, ask=ask, requeue_seconds=_unread_pause(observed.admission))
+
+
+def _unread_pause(admission: Admission | None) -> float:
+    if admission is None:
+        return FIRST_PAUSE_SECONDS
+    member = admission.standing is Standing.MEMBER
+    return reading_pause(admission.member_seconds) if member else admission.again_seconds
 
 
 def _refusal(observed: JoiningObserved, lacking: Sequence[str]) -> Verdict | None:
@@ -146,20 +175,20 @@ def _refusal(observed: JoiningObserved, lacking: Sequence[str]) -> Verdict | Non
     return None
 
 
-def _judge(observed: JoiningObserved, admission: Admission) -> tuple[Verdict, float]:
+def _judge(observed: JoiningObserved, admission: Admission) -> Verdict:
     channel = observed.channel
     match admission.standing:
         case Standing.OUTSIDE:
-            return no(Reason.NOT_A_MEMBER, outside_message(channel, observed.own_msp_id)), OUTSIDE_SECONDS
+            return no(Reason.NOT_A_MEMBER, outside_message(channel, observed.own_msp_id))
         case Standing.UNKNOWN_CHANNEL:
-            message = f"no orderer that is asked has channel {channel}; list one that does, or correct the name"
-            return no(Reason.CHANNEL_NOT_FOUND, message), OUTSIDE_SECONDS
+            message = f"no listed orderer has channel {channel}; list one that does, or correct the name"
+            return no(Reason.CHANNEL_NOT_FOUND, message)
         case Standing.UNPROVED:
             message = f"what orderers send of channel {channel} proves nothing ({admission.problem}); list another one"
-            return no(Reason.JOIN_FAILED, message), OUTSIDE_SECONDS
+            return no(Reason.JOIN_FAILED, message)
         case _:
-            message = f"no orderer of channel {channel} answers; check spec.orderers ({admission.problem})"
-            return no(Reason.ORDERER_UNREACHABLE, message), FETCH_AGAIN_SECONDS
+            message = f"no listed orderer answers about channel {channel}; check spec.orderers ({admission.problem})"
+            return no(Reason.ORDERER_UNREACHABLE, message)
 
 
 def outside_message(channel: str, msp_id: str) -> str:

@@ -1,15 +1,17 @@
 """What orderers show of a channel that no own peer is in yet: whether it has this organization, and its first block.
 
-Orderers are asked with the organization's own identity, which only members' may read with. The genesis block is signed
-by nobody: it counts when block 1, signed by the orderers that it names, follows it. The configuration in force counts
-when the orderers that it names, or those before them, signed it. A peer that joins checks every block in between.
+Only orderers that the organization lists are asked and believed, with its own identity, which only members' may read
+with. The genesis block is signed by nobody: it counts when block 1, signed by the orderers that it names, follows it.
+The configuration in force counts when the orderers that it names, or those before them, signed it. So a chain that
+holds together proves nothing about who made it: anybody can found a channel with orderers of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fabric_protos.common import common_pb2
@@ -20,13 +22,18 @@ from fabric_admin.errors import BlockError, DeliverError, FabricError, InvalidIn
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection, Endpoint
-from opssc_operator.domain.joining import Admission, Standing
+from opssc_operator.domain.joining import Admission, Standing, pause_after
+from opssc_operator.domain.newest import Newest
 from opssc_operator.ledger.history import check_channel
 from opssc_operator.ledger.translate import explain
 
 FETCH_SECONDS: Final = 10.0
 KNOCK_SECONDS: Final = 5.0
 ASKED_AT_ONCE: Final = 3
+LOOKS_AT_ONCE: Final = 4
+SOONEST_SECONDS: Final = 1.0
+KEPT_CHANNELS: Final = 4096
+"""Channels whose answers are kept: members can name any number of them in proposals."""
 _STATUSES: Final = {"FORBIDDEN": Standing.OUTSIDE, "NOT_FOUND": Standing.UNKNOWN_CHANNEL}
 _WORTH: Final = (
     Standing.UNREACHABLE,
@@ -46,28 +53,72 @@ class Offer:
     genesis: common_pb2.Block | None = None
 
 
-class Admissions:
-    """Asks orderers in their order until one shows this organization as a member; connects only while it asks."""
+@dataclass(slots=True)
+class _Kept:
+    """The last answer about a channel, until when it holds, and since when it has been membership (clock seconds)."""
 
-    def __init__(self, msp_id: str, orderers: Sequence[Endpoint], identity: SigningIdentity) -> None:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    offer: Offer | None = None
+    until: float = 0.0
+    refusals: int = 0
+    member_since: float | None = None
+
+    def take(self, offer: Offer, now: float, longest_seconds: float) -> None:
+        """Keep a new answer."""
+        standing = offer.admission.standing
+        if standing is Standing.MEMBER:
+            self.refusals, self.member_since = 0, now if self.member_since is None else self.member_since
+        else:
+            self.refusals, self.member_since = self.refusals + 1, None
+        self.offer, self.until = offer, now + pause_after(standing, self.refusals, longest_seconds)
+
+    def show(self, offer: Offer, now: float) -> Offer:
+        """The answer as of now."""
+        since = now if self.member_since is None else self.member_since
+        admission = replace(
+            offer.admission, again_seconds=max(self.until - now, SOONEST_SECONDS), member_seconds=now - since
+        )
+        return replace(offer, admission=admission)
+
+
+class Admissions:
+    """Asks listed orderers in their order until one shows this organization as a member, and keeps what they say.
+
+    Connects only while it asks. However many look at one channel, its orderers are asked once per pause.
+    """
+
+    def __init__(
+        self,
+        msp_id: str,
+        orderers: Sequence[Endpoint],
+        identity: SigningIdentity,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._msp_id = msp_id
         self._orderers = tuple(orderers)
         self._identity = identity
+        self._clock = clock
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._kept: Newest[str, _Kept] = Newest(KEPT_CHANNELS)
 
     @property
     def available(self) -> bool:
         """Whether any orderer is listed."""
         return bool(self._orderers)
 
-    async def look(self, channel: str, more: Sequence[Endpoint] = ()) -> Offer:
-        """What the listed orderers, and ``more`` after them, show of a channel."""
-        offers: list[Offer] = []
-        listed = {orderer.address for orderer in self._orderers}
-        for endpoint in (*self._orderers, *(each for each in more if each.address not in listed)):
-            offers.append(await self._ask(channel, endpoint))
-            if offers[-1].genesis is not None:
-                break
-        return max(offers, key=_worth, default=Offer(Admission(Standing.UNREACHABLE, "none is listed")))
+    async def look(self, channel: str, longest_seconds: float) -> Offer:
+        """What the listed orderers show of a channel, or showed not long ago; pauses do not exceed these seconds."""
+        kept = self._kept.get(channel)
+        if kept is None:
+            kept = self._kept[channel] = _Kept()
+        async with kept.lock:
+            offer = kept.offer
+            if offer is None or self._clock() >= kept.until:
+                async with self._looks:
+                    offer = await self._ask_listed(channel)
+                kept.take(offer, self._clock(), longest_seconds)
+            return kept.show(offer, self._clock())
 
     async def is_refused(self, channel: str, orderers: Sequence[Endpoint]) -> bool | None:
         """Whether orderers of a channel let this organization read no more; None when none says anything.
@@ -89,6 +140,14 @@ class Admissions:
         except FabricError:
             return Standing.UNREACHABLE
         return Standing.MEMBER
+
+    async def _ask_listed(self, channel: str) -> Offer:
+        offers: list[Offer] = []
+        for endpoint in self._orderers:
+            offers.append(await self._ask(channel, endpoint))
+            if offers[-1].genesis is not None:
+                break
+        return max(offers, key=_worth, default=Offer(Admission(Standing.UNREACHABLE, "none is listed")))
 
     async def _ask(self, channel: str, endpoint: Endpoint) -> Offer:
         try:

@@ -9,16 +9,21 @@ from dataclasses import dataclass, replace
 
 from fabric_protos.common import common_pb2
 
-from fabric_admin.transport import Endpoint
 from opssc_chaincode.model import Proposal
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec, JoinMode
-from opssc_operator.domain.joining import JoiningDecision, JoiningObserved, JoiningPeer, decide_joining
+from opssc_operator.domain.joining import (
+    LONGEST_GOVERNANCE_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    JoiningDecision,
+    JoiningObserved,
+    JoiningPeer,
+    decide_joining,
+)
 from opssc_operator.domain.kinds.admission_work import AdmissionWork, JoinPeers
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.outline import target_of
-from opssc_operator.errors import Bug, OperatorError, PartialError, TransientError
-from opssc_operator.ledger.admission import endpoints_of
+from opssc_operator.errors import Bug, PartialError, TransientError
 from opssc_operator.ledger.session import OrganizationSession
 
 logger = logging.getLogger(__name__)
@@ -132,7 +137,7 @@ def _observe(session: OrganizationSession, channel: str, mode: JoinMode, *, susp
         mode=mode,
         suspended=suspended,
         peers=tuple(JoiningPeer(peer.name, channel in peer.joined, peer.silence is not None) for peer in peers),
-        orderers_known=session.admissions.available or channel != session.settings.governance_channel,
+        orderers_known=session.admissions.available,
         joined_channels=len({joined for peer in peers for joined in peer.joined}),
     )
 
@@ -140,20 +145,10 @@ def _observe(session: OrganizationSession, channel: str, mode: JoinMode, *, susp
 async def _ask(
     observed: JoiningObserved, session: OrganizationSession
 ) -> tuple[JoiningObserved, common_pb2.Block | None]:
-    """Ask the orderers if the decision depends on them."""
+    """Ask the listed orderers if the decision depends on them."""
     if not decide_joining(observed).ask:
         return observed, None
-    offer = await session.admissions.look(observed.channel, await _governing_orderers(observed.channel, session))
+    governs = observed.channel == session.settings.governance_channel
+    longest = LONGEST_GOVERNANCE_PAUSE_SECONDS if governs else LONGEST_PAUSE_SECONDS
+    offer = await session.admissions.look(observed.channel, longest)
     return replace(observed, admission=offer.admission), offer.genesis
-
-
-async def _governing_orderers(channel: str, session: OrganizationSession) -> tuple[Endpoint, ...]:
-    """The orderers of the governance channel, as the own peer proves them: they often serve other channels too."""
-    governance = session.settings.governance_channel
-    if channel == governance:
-        return ()
-    try:
-        config = await session.reader.config(governance)
-    except OperatorError:
-        return ()
-    return endpoints_of(config)

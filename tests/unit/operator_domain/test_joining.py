@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import JoinMode
 from opssc_operator.domain.joining import (
+    LONGEST_PAUSE_SECONDS,
     MOST_CHANNELS,
+    PROVED_SECONDS,
     Admission,
     JoiningObserved,
     JoiningPeer,
     Standing,
     decide_joining,
+    pause_after,
+    reading_pause,
 )
 
 OUT, IN, SILENT = JoiningPeer("peer0"), JoiningPeer("peer1", joined=True), JoiningPeer("peer2", silent=True)
@@ -47,7 +51,7 @@ NEWCOMER = JoiningObserved("trade", "Org4MSP", JoinMode.AUTOMATIC, suspended=Fal
         pytest.param(
             replace(NEWCOMER, admission=Admission(Standing.UNKNOWN_CHANNEL)),
             Reason.CHANNEL_NOT_FOUND,
-            "correct the name",
+            "no listed orderer has channel trade; list one that does",
             id="unknown-channel",
         ),
         pytest.param(
@@ -114,6 +118,49 @@ def test_nobody_is_asked_once_every_peer_that_answers_has_joined() -> None:
     assert decision.verdict.holds
     assert not decision.ask
     assert decision.requeue_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("standing", "refusals", "seconds"),
+    [
+        pytest.param(Standing.MEMBER, 0, PROVED_SECONDS, id="member"),
+        pytest.param(Standing.OUTSIDE, 1, 5.0, id="outside"),
+        pytest.param(Standing.OUTSIDE, 2, 10.0, id="outside-still"),
+        pytest.param(Standing.UNKNOWN_CHANNEL, 3, 20.0, id="unknown-channel"),
+        pytest.param(Standing.UNPROVED, 6, 160.0, id="unproved"),
+        pytest.param(Standing.UNREACHABLE, 7, LONGEST_PAUSE_SECONDS, id="longest"),
+        pytest.param(Standing.OUTSIDE, 10_000, LONGEST_PAUSE_SECONDS, id="for-ever"),
+    ],
+)
+def test_an_answer_holds_longer_the_more_often_it_was_not_membership(
+    standing: Standing, refusals: int, seconds: float
+) -> None:
+    assert pause_after(standing, refusals, LONGEST_PAUSE_SECONDS) == seconds
+
+
+@pytest.mark.parametrize(
+    ("member_seconds", "seconds"),
+    [
+        pytest.param(0.0, 1.0, id="at-first"),
+        pytest.param(20.0, 10.0, id="meanwhile"),
+        pytest.param(7200.0, 30.0, id="for-hours"),
+    ],
+)
+def test_a_peer_that_reads_for_long_is_looked_at_ever_more_rarely(member_seconds: float, seconds: float) -> None:
+    reading = replace(NEWCOMER, peers=(IN,), reads=False, admission=replace(MEMBER, member_seconds=member_seconds))
+
+    assert reading_pause(member_seconds) == seconds
+    assert decide_joining(reading).requeue_seconds == seconds
+
+
+@pytest.mark.parametrize("standing", [each for each in Standing if each is not Standing.MEMBER])
+@pytest.mark.parametrize("peer", [pytest.param(OUT, id="to-join"), pytest.param(IN, id="not-reading")])
+def test_a_channel_is_looked_at_again_when_orderers_are_asked_again(standing: Standing, peer: JoiningPeer) -> None:
+    admission = Admission(standing, again_seconds=77.0)
+
+    decision = decide_joining(replace(NEWCOMER, peers=(peer,), reads=False, admission=admission))
+
+    assert decision.requeue_seconds == 77.0
 
 
 OBSERVED = st.builds(

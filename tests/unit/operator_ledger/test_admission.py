@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,8 @@ from fabric_admin import blocks, genesis
 from fabric_admin.channelconfig import edits
 from fabric_admin.genesis import ApplicationOrganization
 from fabric_devnet.crypto import CertificateAuthority
-from opssc_operator.domain.joining import Standing
-from opssc_operator.ledger.admission import Admissions, Offer
+from opssc_operator.domain.joining import PROVED_SECONDS, Standing
+from opssc_operator.ledger.admission import LOOKS_AT_ONCE, Admissions, Offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 FIRST = genesis.build(PROFILE)
 OWN = authority("Org4MSP").issue("client")
 NEW_MEMBER = ApplicationOrganization("Org4", authority("Org4MSP").config(), ())
+LONGEST = 20.0
 FOREIGN = genesis.build(replace(PROFILE, channel_id="side"))
 
 
@@ -38,9 +40,11 @@ class Site(ScriptedNode):
     def __init__(self, *chain: common_pb2.Block, status: common_pb2.Status.ValueType | None = None) -> None:
         super().__init__(CertificateAuthority.create("tlsca.test", "test"))
         self.chain, self.refusal = chain, status
+        self.questions = 0
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
         del context
+        self.questions += 1
         payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(await anext(requests)).payload)
         start = ab_pb2.SeekInfo.FromString(payload.data).start
         if self.refusal is not None:
@@ -81,12 +85,18 @@ def welcome(msp_id: str = "Org4MSP", signer: str = "OrdererMSP") -> list[common_
     return [FIRST, update(after, 1, FIRST, signer)]
 
 
-async def ask(*sites: Site) -> Offer:
+@asynccontextmanager
+async def running(*sites: Site) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         for site in sites:
             await site.start()
             stack.push_async_callback(site.stop)
-        return await Admissions("Org4MSP", [site.endpoint for site in sites], OWN).look(CHANNEL)
+        yield
+
+
+async def ask(*sites: Site) -> Offer:
+    async with running(*sites):
+        return await Admissions("Org4MSP", [site.endpoint for site in sites], OWN).look(CHANNEL, LONGEST)
 
 
 async def test_a_member_gets_the_block_that_its_peers_join_with() -> None:
@@ -135,7 +145,7 @@ async def test_what_does_not_show_membership_gives_no_block(site: Callable[[], S
     assert (offer.admission.standing, offer.genesis) == (standing, None)
 
 
-async def test_an_orderer_that_knows_more_is_believed_rather_than_one_that_lags_behind() -> None:
+async def test_a_listed_orderer_that_knows_more_is_believed_rather_than_one_that_lags_behind() -> None:
     def refusing(status: common_pb2.Status.ValueType) -> Site:
         return Site(status=status)
 
@@ -144,6 +154,94 @@ async def test_an_orderer_that_knows_more_is_believed_rather_than_one_that_lags_
 
     assert without_leader.admission.standing is Standing.OUTSIDE
     assert behind.admission.standing is Standing.MEMBER
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_orderers_that_refuse_are_asked_ever_more_rarely_about_a_channel() -> None:
+    site, clock = Site(status=common_pb2.FORBIDDEN), Clock()
+    pauses, questions = [], []
+
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
+        for _ in range(4):
+            offer = await admissions.look(CHANNEL, LONGEST)
+            pauses.append(offer.admission.again_seconds)
+            clock.now += pauses[-1] - 2.0
+            again = await admissions.look(CHANNEL, LONGEST)
+            questions.append(site.questions)
+            clock.now += again.admission.again_seconds
+
+    assert pauses == [5.0, 10.0, 20.0, 20.0]
+    assert questions == [1, 2, 3, 4]
+
+
+async def test_a_membership_is_taken_for_granted_for_a_while_and_then_asked_for_anew() -> None:
+    site, clock = Site(*welcome()), Clock()
+
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
+        first = await admissions.look(CHANNEL, LONGEST)
+        asked = site.questions
+        clock.now += PROVED_SECONDS - 1.0
+        kept = await admissions.look(CHANNEL, LONGEST)
+        asked_for_kept = site.questions
+        site.refusal = common_pb2.FORBIDDEN
+        clock.now += 1.0
+        later = await admissions.look(CHANNEL, LONGEST)
+
+    assert (kept.genesis, asked_for_kept) == (first.genesis, asked)
+    assert kept.admission.member_seconds == PROVED_SECONDS - 1.0
+    assert (later.admission.standing, later.genesis) == (Standing.OUTSIDE, None)
+    assert later.admission.again_seconds == 5.0
+
+
+async def test_orderers_are_asked_once_about_a_channel_that_many_proposals_name_at_once() -> None:
+    site = Site(status=common_pb2.NOT_FOUND)
+
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN)
+        offers = await asyncio.gather(*(admissions.look(CHANNEL, LONGEST) for _ in range(20)))
+
+    assert {offer.admission.standing for offer in offers} == {Standing.UNKNOWN_CHANNEL}
+    assert site.questions == 1
+
+
+class SlowSite(Site):
+    """An orderer that refuses everybody once so many ask at a time, and counts how many those were at most."""
+
+    def __init__(self, crowd: int) -> None:
+        super().__init__(status=common_pb2.NOT_FOUND)
+        self._crowd, self._full = crowd, asyncio.Event()
+        self.asking = self.most = 0
+
+    async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+        self.asking += 1
+        self.most = max(self.most, self.asking)
+        if self.asking >= self._crowd:
+            self._full.set()
+        await self._full.wait()
+        async for answer in super()._stream(requests, context):
+            self.asking -= 1
+            yield answer
+
+
+async def test_orderers_are_asked_about_few_channels_at_a_time() -> None:
+    site = SlowSite(crowd=LOOKS_AT_ONCE)
+
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN)
+        await asyncio.gather(*(admissions.look(f"invented-{number}", LONGEST) for number in range(5 * LOOKS_AT_ONCE)))
+
+    assert (site.questions, site.most) == (5 * LOOKS_AT_ONCE, LOOKS_AT_ONCE)
 
 
 async def test_nobody_is_asked_where_no_orderer_is_listed() -> None:
