@@ -31,7 +31,7 @@ from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.consenterexpiry import find_ends, judge_ends
 from opssc_operator.domain.silence import silence_note, silent_members
-from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 SHOWN_POLICIES: Final = (
     "/Channel/Admins",
@@ -140,6 +140,15 @@ def removed_conditions(message: str) -> Mapping[ConditionType, Verdict]:
         ConditionType.MEMBER: verdict,
         ConditionType.STALLED: yes(verdict.reason, message),
     }
+
+
+def shut_out_conditions(shown: Mapping[ConditionType, Verdict], channel: str) -> Mapping[ConditionType, Verdict]:
+    """What the own peers show may be old: orderers refuse this organization, and no proposal says why."""
+    message = (
+        f"orderers of {channel} let this organization read nothing: maintenance mode, or removed without a proposal"
+    )
+    verdict = unknown(Reason.NOT_A_MEMBER, message)
+    return {**shown, ConditionType.MEMBER: verdict}
 
 
 def refusing_conditions(message: str) -> Mapping[ConditionType, Verdict]:

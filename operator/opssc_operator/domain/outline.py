@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from opssc_chaincode.model import ChaincodeContent, ChannelContent, Charter, Content, Facts, Kind, Proposal
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.channels.admission import sends_away
 
 MODEL_BYTES: Final = 512
 TEXT_BYTES: Final = 64
@@ -23,7 +24,10 @@ Slot = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """One proposal on the ledger; ``said`` changes with every vote, report and closing."""
+    """One proposal on the ledger; ``said`` changes with every vote, report and closing.
+
+    ``leaves`` is the channel that it takes the own organization out of.
+    """
 
     ref: ProposalRef
     kind: Kind
@@ -36,6 +40,7 @@ class Outline:
     undecided: bool
     said: int
     package_id: str | None = None
+    leaves: str | None = None
 
     def open_at(self, now: datetime) -> bool:
         """Whether votes still matter at ``now``."""
@@ -53,6 +58,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
         kind=proposal.kind,
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
+        leaves=sends_away(proposal.content, own_msp_id),
         accepted=tally.accepted,
         ended=ended(tally),
         awaits_own_vote=own_msp_id in proposal.snapshot.members

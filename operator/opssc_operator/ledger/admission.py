@@ -125,10 +125,12 @@ class Admissions:
 
         Its own peers do not say so: no orderer sends them the block that removes their organization.
         """
-        offers = await asyncio.gather(*(self._knock(channel, endpoint) for endpoint in orderers[:ASKED_AT_ONCE]))
-        standings = set(offers)
-        if Standing.MEMBER in standings:
-            return False
+        standings: set[Standing] = set()
+        for first in range(0, len(orderers), ASKED_AT_ONCE):
+            some = orderers[first : first + ASKED_AT_ONCE]
+            standings |= set(await asyncio.gather(*(self._knock(channel, endpoint) for endpoint in some)))
+            if Standing.MEMBER in standings:
+                return False
         return True if Standing.OUTSIDE in standings else None
 
     async def _knock(self, channel: str, endpoint: Endpoint) -> Standing:
@@ -195,8 +197,12 @@ class Admissions:
 
 
 def endpoints_of(config: ChannelConfig) -> tuple[Endpoint, ...]:
-    """The orderers that a configuration names, with the CAs that it has for them."""
-    return tuple(Endpoint(each.address, b"".join(each.tls_root_certs) or None) for each in config.orderer_endpoints)
+    """The orderers that a configuration names with CAs for them: without TLS, anybody on the way could answer."""
+    return tuple(
+        Endpoint(each.address, b"".join(each.tls_root_certs))
+        for each in config.orderer_endpoints
+        if any(each.tls_root_certs)
+    )
 
 
 async def _fetch(orderer: Orderer, channel: str, number: int) -> common_pb2.Block:

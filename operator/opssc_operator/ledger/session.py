@@ -84,8 +84,10 @@ class OrganizationSession:
         self.latest_block = 0
         self._unread: set[str] = set()
         """Channels that own peers are in without showing them to their own organization."""
-        self._refused: set[str] = set()
-        """Channels whose orderers let this organization read no more."""
+        self._refused: dict[str, bool] = {}
+        """By channel: whether its orderers let this organization read no more, as they said last."""
+        self._removed: set[str] = set()
+        """Channels whose FabricChannel said before this session that a proposal had removed this organization."""
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)
 
@@ -185,16 +187,37 @@ class OrganizationSession:
         self._wakers.channel(channel)
         self._wake_about(channel)
 
+    def is_shut_out(self, channel: str) -> bool:
+        """Whether orderers or own peers were last found to refuse this organization, for whatever reason.
+
+        Orderers also refuse members while a channel is in maintenance mode.
+        """
+        return self._refused.get(channel, False) or channel in self._unread
+
+    def is_removed(self, channel: str) -> bool:
+        """Whether a proposal that was accepted takes this organization out of a channel."""
+        return channel in self._removed or any(
+            outline.accepted and outline.leaves == channel for outline in self.view.outlines()
+        )
+
     def is_refused(self, channel: str) -> bool:
-        """Whether orderers of a channel were last found to let this organization read no more."""
-        return channel in self._refused
+        """Whether orderers of a channel let this organization read no more because it was removed."""
+        return self._refused.get(channel, False) and self.is_removed(channel)
+
+    def recall_removal(self, channel: str) -> None:
+        """Take over what a FabricChannel said before this session: removed, until an orderer says otherwise."""
+        if channel not in self._refused:
+            self._removed.add(channel)
+            self.note_refused(channel, refused=True)
 
     def note_refused(self, channel: str, *, refused: bool) -> None:
         """Note what orderers say; when it is news, everything about the channel is looked at anew."""
-        if refused == self.is_refused(channel):
-            return
-        self._refused.symmetric_difference_update({channel})
-        self._wake_about(channel)
+        known = self._refused.get(channel, False)
+        self._refused[channel] = refused
+        if not refused:
+            self._removed.discard(channel)
+        if refused != known:
+            self._wake_about(channel)
 
     def _wake_about(self, channel: str) -> None:
         """Have the organization looked at anew, and all proposals that would change something on a channel."""

@@ -25,11 +25,12 @@ from opssc_operator.domain.channelstatus import (
     keep_height,
     refusing_conditions,
     removed_conditions,
+    shut_out_conditions,
 )
 from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
-from opssc_operator.domain.leaving import removal_message
+from opssc_operator.domain.leaving import left_since, removal_message
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.admission import endpoints_of
@@ -86,6 +87,7 @@ class ChannelReconciler:
         if organization is None or session is None:
             self.ends.show(key, {})
             return Result()
+        _recall(objects.own, session)
         try:
             if not await session.inventory.joined(channel):
                 self.ends.show(key, {})
@@ -97,7 +99,7 @@ class ChannelReconciler:
             observed = await _observe(organization, session, channel)
         except OperatorError as exc:
             refused = await is_refused_on(channel, exc, session)
-            if objects.own is None or not refused:
+            if objects.own is None or not refused or not session.is_removed(channel):
                 await self._tell_failure(objects.own, exc)
                 raise
             self.ends.show(key, {})
@@ -131,11 +133,13 @@ class ChannelReconciler:
         if session.is_refused(channel):
             conditions = removed_conditions(removal_message(channel, session.msp_id))
             self._clear_up(organization)
+        elif session.is_shut_out(channel):
+            conditions = shut_out_conditions(conditions, channel)
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, status, conditions)
 
     def _clear_up(self, organization: FabricOrganization) -> None:
         """Have servers looked at that no proposal leads to, where no proposal is looked at any more."""
-        if has_left(organization, self.store):
+        if has_left(organization, self.store, self.sessions.get(organization.metadata.namespace)):
             self.servers.wake_watches(organization.metadata.namespace)
 
     def _objects(self, namespace: str, channel: str) -> _Objects:
@@ -177,6 +181,12 @@ class ChannelReconciler:
         """Keep what stands, and say that this organization is not a member any more."""
         verdicts = removed_conditions(removal_message(own.spec.channel, msp_id))
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
+
+
+def _recall(own: FabricChannel | None, session: OrganizationSession) -> None:
+    """Take over from the object what an earlier session, or process, found out."""
+    if own is not None and left_since(own) is not None:
+        session.recall_removal(own.spec.channel)
 
 
 def _standing(own: FabricChannel) -> FabricChannelStatus:

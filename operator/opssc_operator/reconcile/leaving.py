@@ -49,15 +49,23 @@ async def is_refused_on(channel: str, exc: OperatorError, session: OrganizationS
     return refused
 
 
-def left_by(organization: FabricOrganization, store: ObjectStore) -> frozenset[str]:
-    """Channels that an organization left longer ago than its mirrors are retained."""
+def left_by(
+    organization: FabricOrganization, store: ObjectStore, session: OrganizationSession | None
+) -> frozenset[str]:
+    """Channels that an organization left longer ago than its mirrors are retained, and that refuse it now.
+
+    What an object says from before this session is not enough: it may have been let in again meanwhile.
+    """
+    if session is None:
+        return frozenset()
     channels = store.channels(organization.metadata.namespace)
-    return left_channels(channels, datetime.now(UTC), organization.spec.mirror.retention)
+    left = left_channels(channels, datetime.now(UTC), organization.spec.mirror.retention)
+    return frozenset(channel for channel in left if session.is_shut_out(channel))
 
 
-def has_left(organization: FabricOrganization, store: ObjectStore) -> bool:
+def has_left(organization: FabricOrganization, store: ObjectStore, session: OrganizationSession | None) -> bool:
     """Whether the consortium is left for good, so that no proposal means anything to the organization any more."""
-    return organization.spec.governance.channel in left_by(organization, store)
+    return organization.spec.governance.channel in left_by(organization, store, session)
 
 
 async def refused_channel(organization: FabricOrganization, session: OrganizationSession, ref: ProposalRef) -> str:

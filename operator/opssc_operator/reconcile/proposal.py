@@ -96,7 +96,7 @@ class ProposalReconciler:
             organization, session = self.store.organization(key.namespace), self.sessions.ready(key.namespace)
             if organization is None or session is None:
                 await release_orphans(self.kube, self.store, key.namespace, run.ref)
-                if organization is not None and has_left(organization, self.store):
+                if organization is not None and has_left(organization, self.store, self.sessions.get(key.namespace)):
                     await remove_mirrors(self.kube, self.store, key.namespace, run.ref)
                 looked = organization is None or self.sessions.looked(key.namespace)
                 await self.teller.tell_not_ready(key.namespace, run.ref, organization, looked=looked)
@@ -118,7 +118,7 @@ class ProposalReconciler:
         channel, namespace = await refused_channel(organization, session, run.ref), run.key.namespace
         session.note_unread(channel)
         await self.teller.tell_problem(namespace, run.ref, describe_refusal(channel, session))
-        if channel in left_by(organization, self.store):
+        if channel in left_by(organization, self.store, session):
             await remove_mirrors(self.kube, self.store, namespace, run.ref)
             self.servers.note(run.key, None, organization)
         return Result(OUTSIDE_SECONDS)
@@ -218,10 +218,17 @@ class ProposalReconciler:
                 raise result
         if run.failure is not None:
             self._failures[run.key] = run.failure
-            if is_orderers_refusal(run.failure) and observed.facts is not None:
-                self.sessions.ask_anew(run.key.namespace, target_of(observed.facts.proposal))
+            self._ask_who_refused(run, observed, session)
         elif actions and not any(isinstance(result, BaseException) for result in results):
             self._failures.pop(run.key, None)
+
+    def _ask_who_refused(self, run: _Run, observed: ProposalObserved, session: OrganizationSession) -> None:
+        """Have the orderers asked that would not take a transaction: of the contract's channel, or of the target."""
+        if run.failure is None or not is_orderers_refusal(run.failure):
+            return
+        targets = set() if observed.facts is None else {target_of(observed.facts.proposal)}
+        for channel in sorted(targets | {session.settings.governance_channel}):
+            self.sessions.ask_anew(run.key.namespace, channel)
 
     async def _act(
         self, run: _Run, observed: ProposalObserved, action: LedgerAction, session: OrganizationSession

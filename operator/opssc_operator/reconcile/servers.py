@@ -157,11 +157,11 @@ class ServerReconciler:
         Nobody knows what proposals say, so what any of those channels uses stays.
         """
         session = self.sessions.get(key.namespace)
-        if session is None or organization.spec.suspend or not has_left(organization, self.store):
+        if session is None or organization.spec.suspend or not has_left(organization, self.store, session):
             return Result(LOOK_AGAIN_SECONDS)
         place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
         await self.watches.ensure(key.namespace, place, asked=False)
-        left = left_by(organization, self.store)
+        left = left_by(organization, self.store, session)
         if not await is_referenced(session.peers, key.name, left):
             await self._remove(key, organization)
         return Result(LOOK_AGAIN_SECONDS)
@@ -169,7 +169,7 @@ class ServerReconciler:
     async def _decide(
         self, key: Key, organization: FabricOrganization, session: OrganizationSession
     ) -> tuple[ServerDecision, float | None]:
-        left = left_by(organization, self.store)
+        left = left_by(organization, self.store, session)
         claims = [claim for claim in self.book.claims(key.namespace, key.name) if claim.slot[0] not in left]
         decision = decide_server(claims)
         if not isinstance(decision, AskPeers):

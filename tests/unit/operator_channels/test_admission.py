@@ -13,7 +13,7 @@ from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, propo
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import JoinMode
 from opssc_operator.api.proposal import Phase
-from opssc_operator.domain.channels.admission import lets_in
+from opssc_operator.domain.channels.admission import lets_in, sends_away
 from opssc_operator.domain.joining import Admission, JoiningObserved, JoiningPeer, Standing
 from opssc_operator.domain.kinds.admission_work import AdmissionWork, JoinPeers
 from opssc_operator.domain.proposal import decide_proposal
@@ -45,6 +45,26 @@ GENESIS = common_pb2.Block()
 )
 def test_an_update_lets_in_whom_it_writes_a_definition_of(changes: dict[str, Any], msp_id: str, expected: bool) -> None:
     assert lets_in(proposed(changes), msp_id) is expected
+
+
+def leaving(msp_id: str, groups: list[str]) -> dict[str, Any]:
+    removed = {"mspID": msp_id, "groups": groups}
+    return {"changes": [{"type": "removeOrganization", "removeOrganization": removed}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "msp_id", "channel"),
+    [
+        pytest.param(leaving(ORG2, ["Application"]), ORG2, "trade", id="removed"),
+        pytest.param(leaving(ORG2, ["Application"]), ORG1, None, id="another-removed"),
+        pytest.param(BLOCKS, ORG2, None, id="another-change"),
+        pytest.param(WELCOME, "Org4MSP", None, id="added"),
+    ],
+)
+def test_an_update_sends_away_whom_it_says_it_removes(
+    changes: dict[str, Any], msp_id: str, channel: str | None
+) -> None:
+    assert sends_away(proposed(changes).content, msp_id) == channel
 
 
 def decided(work: AdmissionWork) -> Any:

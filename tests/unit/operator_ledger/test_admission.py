@@ -267,6 +267,7 @@ def serving() -> Site:
         pytest.param((serving,), False, id="may-read"),
         pytest.param((refusing(common_pb2.FORBIDDEN),), True, id="may-not-read"),
         pytest.param((refusing(common_pb2.FORBIDDEN), serving), False, id="one-lags-behind"),
+        pytest.param((*[refusing(common_pb2.SERVICE_UNAVAILABLE)] * 3, serving), False, id="the-fourth-answers"),
         pytest.param((refusing(common_pb2.NOT_FOUND),), None, id="unknown-channel"),
         pytest.param((refusing(common_pb2.SERVICE_UNAVAILABLE),), None, id="without-leader"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import pytest
 from fabric_protos.peer import events_pb2
@@ -76,9 +77,8 @@ async def test_a_stream_that_ended_with_a_bug_is_noticed_at_once_and_begins_agai
     await node.stop()
 
 
-async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew() -> None:
-    # Given
-    doubts: list[str] = []
+def opened(doubt: Callable[[], None]) -> OrganizationSession:
+    """A session without peers."""
     admin = authority("Org1MSP").issue("admin")
     settings = SessionSettings(
         namespace="org1",
@@ -90,8 +90,14 @@ async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew(
         admin=admin,
         client=admin,
     )
-    wakers = Wakers(lambda _: None, lambda _: None, lambda: doubts.append("organization"))
-    session = OrganizationSession(settings, wakers)
+    wakers = Wakers(lambda _: None, lambda _: None, doubt)
+    return OrganizationSession(settings, wakers)
+
+
+async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew() -> None:
+    # Given
+    doubts: list[str] = []
+    session = opened(lambda: doubts.append("organization"))
 
     # When
     session.note_refused(CHANNEL, refused=False)
@@ -106,3 +112,31 @@ async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew(
     # Then: removed, let in again, and shown again
     assert (unchanged, len(doubts)) == ([], 3)
     assert not session.is_refused(CHANNEL)
+
+
+@pytest.mark.parametrize(
+    ("said_before", "orderers", "expected"),
+    [
+        pytest.param(False, None, (False, False), id="nothing-is-known"),
+        pytest.param(False, True, (True, False), id="refused-without-a-proposal-such-as-in-maintenance"),
+        pytest.param(True, None, (True, True), id="removed-before-this-session-and-nobody-answers"),
+        pytest.param(True, True, (True, True), id="removed-before-this-session"),
+        pytest.param(True, False, (False, False), id="let-in-again"),
+    ],
+)
+async def test_only_who_was_removed_counts_as_refused(
+    said_before: bool, orderers: bool | None, expected: tuple[bool, bool]
+) -> None:
+    # Given
+    session = opened(lambda: None)
+
+    # When: its FabricChannel is read again and again, before and after orderers are asked
+    for answer in (None, orderers):
+        if said_before:
+            session.recall_removal(CHANNEL)
+        if answer is not None:
+            session.note_refused(CHANNEL, refused=answer)
+    await session.close()
+
+    # Then
+    assert (session.is_shut_out(CHANNEL), session.is_refused(CHANNEL)) == expected

@@ -62,12 +62,16 @@ class Cluster:
 class Session:
     """An organization whose one peer has joined a channel without any chaincode, or whose peers are away."""
 
+    msp_id = "Org1MSP"
+
     def __init__(self, *, joined: bool = True, failure: TransientError | None = None) -> None:
         self.inventory = self.reader = self.view = self
         self.has_joined, self._failure = joined, failure
         self.followed: list[str] = []
         self.following = 0
         self.loaded = True
+        self.refused, self.removed = set[str](), False
+        self.recalled: list[str] = []
 
     async def joined(self, channel: str) -> bool:
         del channel
@@ -87,9 +91,13 @@ class Session:
         self.followed.append(channel)
 
     def is_refused(self, channel: str) -> bool:
-        """Orderers are not asked here."""
-        del channel
-        return False
+        return channel in self.refused and self.removed
+
+    def is_shut_out(self, channel: str) -> bool:
+        return channel in self.refused
+
+    def recall_removal(self, channel: str) -> None:
+        self.recalled.append(channel)
 
     def note_read(self, channel: str) -> None:
         """Whether that is news is not looked at here."""
@@ -199,6 +207,46 @@ async def test_a_failure_to_look_keeps_what_stands_and_says_so(manifests: Manife
     ready = {item["type"]: item for item in status["conditions"]}["Ready"]
     assert (ready["status"], ready["reason"]) == ("False", "PeerUnreachable")
     assert ready["message"] == "not up to date: peer0: no answer in time"
+
+
+@pytest.mark.parametrize(
+    ("refused", "removed", "status", "ready"),
+    [
+        pytest.param((), False, "True", "True", id="served"),
+        pytest.param(("mychannel",), False, "Unknown", "True", id="refused-as-in-maintenance-mode"),
+        pytest.param(("mychannel",), True, "False", "False", id="removed"),
+    ],
+)
+async def test_what_orderers_refuse_is_told_apart_from_a_removal(
+    manifests: Manifests, refused: tuple[str, ...], removed: bool, status: str, ready: str
+) -> None:
+    # Given
+    session = Session()
+    session.refused, session.removed = set(refused), removed
+    setup = Setup(manifests, session)
+    setup.put(manifests)
+
+    # When
+    await setup.reconciler.reconcile(KEY)
+
+    # Then
+    ((_, written),) = setup.cluster.written
+    found = {item["type"]: item["status"] for item in written["conditions"]}
+    assert (found["Member"], found["Ready"]) == (status, ready)
+
+
+async def test_what_an_object_said_before_is_recalled(manifests: Manifests) -> None:
+    # Given
+    session = Session()
+    setup = Setup(manifests, session)
+    said = {"type": "Member", "status": "False", "reason": "NotAMember", "lastTransitionTime": "2026-11-01T00:00:00Z"}
+    setup.put(manifests, status={"conditions": [said]})
+
+    # When
+    await setup.reconciler.reconcile(KEY)
+
+    # Then
+    assert session.recalled == ["mychannel"]
 
 
 async def test_an_object_that_somebody_else_made_is_refused_and_stays(manifests: Manifests) -> None:

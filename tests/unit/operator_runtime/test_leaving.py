@@ -61,21 +61,24 @@ class Peer:
 
 
 @pytest.mark.parametrize(
-    ("governance", "application", "used_by", "replicas"),
+    ("governance", "application", "used_by", "refused", "replicas"),
     [
-        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), [], id="left-for-good"),
-        pytest.param(LONG_AGO, LONG_AGO, ("mychannel", "other"), [3], id="used-by-another-channel"),
-        pytest.param(LONG_AGO, None, ("mychannel",), [3], id="still-a-member-there"),
-        pytest.param(LONG_AGO, timedelta(), ("mychannel",), [3], id="removed-there-just-now"),
-        pytest.param(timedelta(), LONG_AGO, ("mychannel",), [3], id="left-the-consortium-just-now"),
-        pytest.param(None, LONG_AGO, ("mychannel",), [3], id="governance-is-away-for-another-reason"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), True, [], id="left-for-good"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), False, [3], id="not-refused-since-the-start"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel", "other"), True, [3], id="used-by-another-channel"),
+        pytest.param(LONG_AGO, None, ("mychannel",), True, [3], id="still-a-member-there"),
+        pytest.param(LONG_AGO, timedelta(), ("mychannel",), True, [3], id="removed-there-just-now"),
+        pytest.param(timedelta(), LONG_AGO, ("mychannel",), True, [3], id="left-the-consortium-just-now"),
+        pytest.param(None, LONG_AGO, ("mychannel",), True, [3], id="governance-is-away-for-another-reason"),
     ],
 )
 async def test_without_the_consortium_a_server_goes_when_no_channel_that_is_left_uses_it(
     manifests: Manifests,
+    *,
     governance: timedelta | None,
     application: timedelta | None,
     used_by: tuple[str, ...],
+    refused: bool,
     replicas: list[int],
 ) -> None:
     async with Ground.open(manifests) as ground:
@@ -83,7 +86,7 @@ async def test_without_the_consortium_a_server_goes_when_no_channel_that_is_left
         ground.run_before(MANY)
         ground.store.put(Kind.FABRIC_CHANNEL, channel("ops-channel", removed=governance))
         ground.store.put(Kind.FABRIC_CHANNEL, channel("mychannel", removed=application))
-        session = SimpleNamespace(peers=SimpleNamespace(all=(Peer(*used_by),)))
+        session = SimpleNamespace(peers=SimpleNamespace(all=(Peer(*used_by),)), is_shut_out=lambda _: refused)
         sessions = cast("Any", SimpleNamespace(ready=lambda _: None, get=lambda _: session))
 
         # When

@@ -93,7 +93,9 @@ class Ground:
         client = cast("Any", objects)
         book = ServerBook(queue, store, shelves)
         watches = ServerWatches(client, shelves, book, queue)
-        session = SimpleNamespace(view=SimpleNamespace(outlines=lambda: outlines), peers=SimpleNamespace(all=()))
+        session = SimpleNamespace(
+            view=SimpleNamespace(outlines=lambda: outlines), peers=SimpleNamespace(all=()), is_shut_out=lambda _: True
+        )
         sessions = cast("Any", SimpleNamespace(ready=lambda _: session))
         secrets = cast("Any", SimpleNamespace(remove=_no_secret))
         reconciler = ServerReconciler(

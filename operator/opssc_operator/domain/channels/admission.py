@@ -9,7 +9,8 @@ from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import msp_config_pb2
 from google.protobuf.message import DecodeError
 
-from opssc_chaincode.model import Action, ChannelContent, Proposal
+from opssc_chaincode.model import Action, ChannelContent, Content, Proposal
+from opssc_chaincode.model.changes import RemoveOrganization, Section
 
 APPLICATION: Final = "Application"
 MSP_VALUE: Final = "MSP"
@@ -25,6 +26,21 @@ def lets_in(proposal: Proposal, msp_id: str) -> bool:
         return False
     update = configtx_pb2.ConfigUpdate.FromString(content.update_bytes)
     return msp_id in set(_written_organizations(update.write_set.groups[APPLICATION]))
+
+
+def sends_away(content: Content, msp_id: str) -> str | None:
+    """The channel that a proposal takes ``msp_id`` out of; None where it does not say so in its changes.
+
+    What a raw update removes is not told apart: nothing is cleared up for it.
+    """
+    if not isinstance(content, ChannelContent) or content.action is not Action.UPDATE:
+        return None
+    members = (change.member for change in content.changes or ())
+    gone = any(
+        isinstance(member, RemoveOrganization) and member.msp_id == msp_id and Section.APPLICATION in member.groups
+        for member in members
+    )
+    return content.channel if gone else None
 
 
 def _written_organizations(application: configtx_pb2.ConfigGroup) -> Iterator[str]:
