@@ -122,6 +122,7 @@ class Reason(StrEnum):
     DOWNLOAD_FAILED = "DownloadFailed"
     DELTA_MISMATCH = "DeltaMismatch"
     NOT_A_MEMBER = "NotAMember"
+    ORDERERS_REFUSE = "OrderersRefuse"
     REFUSED_BY_CONTRACT = "RefusedByContract"
     UNSUPPORTED_BY_THIS_VERSION = "UnsupportedByThisVersion"
 

@@ -147,7 +147,7 @@ def shut_out_conditions(shown: Mapping[ConditionType, Verdict], channel: str) ->
     message = (
         f"orderers of {channel} let this organization read nothing: maintenance mode, or removed without a proposal"
     )
-    verdict = unknown(Reason.NOT_A_MEMBER, message)
+    verdict = unknown(Reason.ORDERERS_REFUSE, message)
     return {**shown, ConditionType.MEMBER: verdict}
 
 
