@@ -87,7 +87,7 @@ class OrganizationSession:
         self._refused: dict[str, bool] = {}
         """By channel: whether its orderers let this organization read no more, as they said last."""
         self._removed: set[str] = set()
-        """Channels whose FabricChannel said before this session that a proposal had removed this organization."""
+        """Channels that a proposal took this organization out of, as it said or their FabricChannel did before."""
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)
 
@@ -196,9 +196,10 @@ class OrganizationSession:
 
     def is_removed(self, channel: str) -> bool:
         """Whether a proposal that was accepted takes this organization out of a channel."""
-        return channel in self._removed or any(
-            outline.accepted and outline.leaves == channel for outline in self.view.outlines()
-        )
+        if any(outline.accepted and outline.leaves == channel for outline in self.view.outlines()):
+            # The governance channel may show no proposals any more when this is asked again.
+            self._removed.add(channel)
+        return channel in self._removed
 
     def is_refused(self, channel: str) -> bool:
         """Whether orderers of a channel let this organization read no more because it was removed."""
