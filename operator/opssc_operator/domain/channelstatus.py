@@ -29,7 +29,7 @@ from opssc_operator.api.channel import (
 )
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.consenterexpiry import find_ends, judge_ends
+from opssc_operator.domain.consenterexpiry import ConsenterEnd, judge_ends
 from opssc_operator.domain.silence import silence_note, silent_members
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
@@ -67,6 +67,7 @@ class ChannelObserved:
     """What the own peers show of one channel; ``governing`` None while the governance channel cannot be read."""
 
     config: ChannelConfig
+    ends: tuple[ConsenterEnd, ...]
     config_block: int
     height: int
     peers: tuple[str, ...]
@@ -120,8 +121,9 @@ def channel_conditions(observed: ChannelObserved) -> Mapping[ConditionType, Verd
         ConditionType.READY: yes(Reason.READY, "; ".join(notes) or "as the own peers show it"),
         ConditionType.MEMBER: yes(Reason.JOINED, "the own peers show the channel"),
     }
-    ends = find_ends(observed.config)
-    return {**ready, ConditionType.CONSENTERS_VALID: judge_ends(ends, observed.now)} if ends else ready
+    if not observed.ends:
+        return ready
+    return {**ready, ConditionType.CONSENTERS_VALID: judge_ends(observed.ends, observed.now)}
 
 
 def failing_conditions(

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ValidationError
 
 from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionType
-from opssc_operator.domain.joining import outside_message
 
 
 def left_channels(shown: Iterable[FabricChannel], now: datetime, retention: timedelta) -> frozenset[str]:
@@ -33,11 +32,6 @@ def left_since(shown: FabricChannel) -> datetime | None:
         return None
     found = next((each for each in conditions if each.type is ConditionType.MEMBER), None)
     return None if found is None or found.status is not ConditionStatus.FALSE else found.last_transition_time
-
-
-def removal_message(channel: str, msp_id: str) -> str:
-    """What a member that was removed is told."""
-    return outside_message(channel, msp_id)
 
 
 class _Conditions(BaseModel):

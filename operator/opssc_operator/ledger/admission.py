@@ -24,7 +24,7 @@ from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.domain.joining import Admission, Standing, pause_after
 from opssc_operator.domain.newest import Newest
-from opssc_operator.ledger.history import check_channel
+from opssc_operator.ledger.history import check_channel, check_data, check_genesis
 from opssc_operator.ledger.translate import explain
 
 FETCH_SECONDS: Final = 10.0
@@ -177,14 +177,10 @@ class Admissions:
         self, channel: str, number: int, genesis: common_pb2.Block, orderer: Orderer
     ) -> ChannelConfig:
         first = ChannelConfig.from_block(genesis)
-        if blocks.data_hash(genesis.data) != genesis.header.data_hash:
-            raise BlockError("the genesis block's data is not what its header says")
         if number == 0:
+            check_data(genesis)
             return first
-        follower = await _fetch(orderer, channel, 1)
-        blocks.verify_signed(follower, first)
-        if follower.header.previous_hash != blocks.header_hash(genesis.header):
-            raise BlockError("the genesis block is not the one that block 1 follows")
+        check_genesis(genesis, await _fetch(orderer, channel, 1), first)
         found = await _fetch(orderer, channel, number)
         config = ChannelConfig.from_block(found)
         try:

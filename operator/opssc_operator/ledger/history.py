@@ -52,11 +52,7 @@ class ConfigHistory:
             return found
         follower = await self._fetch(current.channel_id, 1)
         check_channel(follower, current.channel_id)
-        blocks.verify_signed(follower, current)
-        if blocks.data_hash(found.data) != found.header.data_hash:
-            raise BlockError("the genesis block's data is not what its header says")
-        if follower.header.previous_hash != blocks.header_hash(found.header):
-            raise BlockError("the genesis block is not the one that block 1 follows")
+        check_genesis(found, follower, current)
         return found
 
     async def content(self, number: int, current: ChannelConfig) -> common_pb2.Block:
@@ -66,8 +62,7 @@ class ConfigHistory:
         """
         found = await self._fetch(current.channel_id, number)
         check_channel(found, current.channel_id)
-        if blocks.data_hash(found.data) != found.header.data_hash:
-            raise BlockError(f"the data of block {number} is not what its header says")
+        check_data(found)
         try:
             blocks.verify_signed(found, current)
         except (PolicyNotSatisfied, BlockError) as exc:
@@ -125,6 +120,20 @@ def check_channel(block: common_pb2.Block, channel: str) -> None:
     channels = {transaction.channel_id for transaction in blocks.transactions(block)}
     if channels != {channel}:
         raise BlockError(f"the orderer's block {block.header.number} is not of channel {channel}")
+
+
+def check_data(block: common_pb2.Block) -> None:
+    """Check that the header of a block speaks of its data; raises BlockError."""
+    if blocks.data_hash(block.data) != block.header.data_hash:
+        raise BlockError(f"the data of block {block.header.number} is not what its header says")
+
+
+def check_genesis(genesis: common_pb2.Block, follower: common_pb2.Block, config: ChannelConfig) -> None:
+    """Check a genesis block, which nobody signs, by block 1, signed as ``config`` demands; raises FabricError."""
+    check_data(genesis)
+    blocks.verify_signed(follower, config)
+    if follower.header.previous_hash != blocks.header_hash(genesis.header):
+        raise BlockError("the genesis block is not the one that block 1 follows")
 
 
 def _configuration(block: common_pb2.Block) -> configtx_pb2.Config:

@@ -28,7 +28,7 @@ _LEDGER_EXISTS: Final = "already exists"
 
 
 class NewChannels:
-    """Asks own nodes about one channel, and has them join it."""
+    """Asks own nodes about one channel, and has own peers join it."""
 
     def __init__(self, peers: OwnPeers, orderers: OwnOrderers) -> None:
         self._peers = peers
@@ -41,10 +41,6 @@ class NewChannels:
     async def see_peers(self, channel: str) -> tuple[PeerSeen, ...]:
         """What each own peer shows; one that does not answer is an answer, not an error."""
         return tuple(await asyncio.gather(*(_see_peer(channel, peer) for peer in self._peers.all)))
-
-    async def join_orderer(self, address: str, block: common_pb2.Block) -> None:
-        """Have an own orderer join; one that has joined already is fine. Raises PartialError."""
-        await self._orderers.join(address, block)
 
     async def join_peer(self, name: str, block: common_pb2.Block) -> None:
         """Have an own peer join as the admin; one that has joined already is fine. Raises PartialError."""

@@ -206,7 +206,7 @@ class OrganizationSession:
         return self._refused.get(channel, False) and self.is_removed(channel)
 
     def recall_removal(self, channel: str) -> None:
-        """Take over what a FabricChannel said before this session: removed, until an orderer says otherwise."""
+        """Take over what a FabricChannel has said: removed, until an orderer says otherwise."""
         if channel not in self._refused:
             self._removed.add(channel)
             self.note_refused(channel, refused=True)

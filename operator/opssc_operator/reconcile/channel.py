@@ -30,7 +30,8 @@ from opssc_operator.domain.channelstatus import (
 from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
-from opssc_operator.domain.leaving import left_since, removal_message
+from opssc_operator.domain.joining import outside_message
+from opssc_operator.domain.leaving import left_since
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.admission import endpoints_of
@@ -109,7 +110,7 @@ class ChannelReconciler:
         session.note_read(channel)
         if anew:
             await _knock(observed, session)
-        self.ends.show(key, earliest_ends(find_ends(observed.config)))
+        self.ends.show(key, earliest_ends(observed.ends))
         own = objects.own or await self._create(organization, channel)
         if own is not None:
             await self._show(own, organization, session, observed, anew=anew)
@@ -131,7 +132,7 @@ class ChannelReconciler:
             status = keep_height(status, own.status)
         conditions = channel_conditions(observed)
         if session.is_refused(channel):
-            conditions = removed_conditions(removal_message(channel, session.msp_id))
+            conditions = removed_conditions(outside_message(channel, session.msp_id))
             self._clear_up(organization)
         elif session.is_shut_out(channel):
             conditions = shut_out_conditions(conditions, channel)
@@ -179,7 +180,7 @@ class ChannelReconciler:
 
     async def _tell_removed(self, own: FabricChannel, msp_id: str) -> None:
         """Keep what stands, and say that this organization is not a member any more."""
-        verdicts = removed_conditions(removal_message(own.spec.channel, msp_id))
+        verdicts = removed_conditions(outside_message(own.spec.channel, msp_id))
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
 
 
@@ -217,6 +218,7 @@ async def _observe(organization: FabricOrganization, session: OrganizationSessio
         )
     return ChannelObserved(
         config=inventory.config,
+        ends=find_ends(inventory.config),
         config_block=inventory.config_block,
         height=inventory.height,
         peers=inventory.peers,

@@ -18,7 +18,6 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.channels.admission import lets_in
 from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
-from opssc_operator.domain.leaving import removal_message
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
 from opssc_operator.domain.outline import ended, target_of
 from opssc_operator.domain.silence import silent_members
@@ -31,6 +30,7 @@ from opssc_operator.reconcile.kinds.grounds import look_up_grounds
 from opssc_operator.reconcile.kinds.newcomer import is_committed_here, is_to_be_shown
 from opssc_operator.reconcile.kinds.port import KindWorker
 from opssc_operator.reconcile.kinds.workers import Workers
+from opssc_operator.reconcile.leaving import describe_refusal
 from opssc_operator.reconcile.objects import Objects, find_objects
 from opssc_operator.reconcile.store import ObjectStore
 
@@ -110,7 +110,7 @@ class Gatherer:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
         if session.is_refused(target_of(proposal)):
-            raise TransientError(removal_message(target_of(proposal), session.msp_id), reason=Reason.NOT_A_MEMBER)
+            raise describe_refusal(target_of(proposal), session)
         if session.msp_id not in proposal.snapshot.members:
             observed = await self._gather_left_out(replace(observed, facts=facts, tally=tally), facts, session)
             if not observed.newcomer:

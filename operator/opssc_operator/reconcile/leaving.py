@@ -13,7 +13,8 @@ from fabric_admin.errors import FabricError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.leaving import left_channels, removal_message
+from opssc_operator.domain.joining import outside_message
+from opssc_operator.domain.leaving import left_channels
 from opssc_operator.domain.outline import target_of
 from opssc_operator.errors import OperatorError, TransientError
 from opssc_operator.kube.client import KubeClient
@@ -54,7 +55,7 @@ def left_by(
 ) -> frozenset[str]:
     """Channels that an organization left longer ago than its mirrors are retained, and that refuse it now.
 
-    What an object says from before this session is not enough: it may have been let in again meanwhile.
+    What an object has said for long is not enough: it may have been let in again meanwhile.
     """
     if session is None:
         return frozenset()
@@ -80,7 +81,7 @@ async def refused_channel(organization: FabricOrganization, session: Organizatio
 
 def describe_refusal(channel: str, session: OrganizationSession) -> TransientError:
     """What to say of a proposal of a channel that refuses this organization."""
-    return TransientError(removal_message(channel, session.msp_id), reason=Reason.NOT_A_MEMBER)
+    return TransientError(outside_message(channel, session.msp_id), reason=Reason.NOT_A_MEMBER)
 
 
 async def remove_mirrors(kube: KubeClient, store: ObjectStore, namespace: str, ref: ProposalRef) -> None:

@@ -20,7 +20,7 @@ from opssc_operator.api.organization import (
     IdentityStatus,
     PeerStatus,
 )
-from opssc_operator.domain.leaving import removal_message
+from opssc_operator.domain.joining import outside_message
 from opssc_operator.domain.organization import NOT_LOOKED, PeerLook, Reach, judge_peers, reach_of, summarize
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.errors import AccessDenied, OperatorError, TerminalError, TransientError
@@ -265,7 +265,7 @@ class OrganizationReconciler:
             return
         channel = organization.spec.governance.channel
         if session.is_refused(channel):
-            look.governance = no(Reason.NOT_A_MEMBER, removal_message(channel, session.msp_id))
+            look.governance = no(Reason.NOT_A_MEMBER, outside_message(channel, session.msp_id))
             self._sessions.set_ready(namespace, ready=False)
             if resync:
                 self._sessions.enqueue_all(namespace)

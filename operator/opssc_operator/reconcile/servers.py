@@ -44,7 +44,7 @@ from opssc_operator.kube.resources import Resource
 from opssc_operator.ledger.references import is_referenced
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.keys import Key, proposal_key
-from opssc_operator.reconcile.leaving import has_left, left_by
+from opssc_operator.reconcile.leaving import left_by
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.serverbook import ServerBook
@@ -157,11 +157,11 @@ class ServerReconciler:
         Nobody knows what proposals say, so what any of those channels uses stays.
         """
         session = self.sessions.get(key.namespace)
-        if session is None or organization.spec.suspend or not has_left(organization, self.store, session):
+        left = left_by(organization, self.store, session)
+        if session is None or organization.spec.suspend or organization.spec.governance.channel not in left:
             return Result(LOOK_AGAIN_SECONDS)
         place = servers_namespace(key.namespace, organization.spec.chaincode_servers)
         await self.watches.ensure(key.namespace, place, asked=False)
-        left = left_by(organization, self.store, session)
         if not await is_referenced(session.peers, key.name, left):
             await self._remove(key, organization)
         return Result(LOOK_AGAIN_SECONDS)

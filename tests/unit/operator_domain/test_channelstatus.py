@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ from opssc_operator.domain.channelstatus import (
     keep_height,
     rule_words,
 )
+from opssc_operator.domain.consenterexpiry import ConsenterEnd
 
 if TYPE_CHECKING:
     from fabric_admin.genesis import Profile
@@ -51,6 +53,7 @@ def channel(profile: Profile = PROFILE) -> ChannelConfig:
 def observed(**changes: Any) -> ChannelObserved:
     usual = ChannelObserved(
         config=channel(),
+        ends=(),
         config_block=4,
         height=9,
         peers=("peer1", "peer0"),
@@ -155,6 +158,16 @@ def test_a_lifecycle_policy_that_counts_people_is_said_to_be_in_the_way() -> Non
     message = channel_conditions(observed(config=load(config), chaincodes=()))[ConditionType.READY].message
 
     assert message.startswith("no chaincode can be proposed: ")
+
+
+def test_a_certificate_about_to_expire_leaves_a_channel_ready() -> None:
+    end = ConsenterEnd("orderer:7050", NOW + timedelta(days=3), ("server TLS",))
+
+    conditions = channel_conditions(observed(ends=(end,)))
+
+    assert conditions[ConditionType.READY].holds
+    assert not conditions[ConditionType.CONSENTERS_VALID].holds
+    assert ConditionType.CONSENTERS_VALID not in channel_conditions(observed())
 
 
 def test_more_chaincodes_than_a_status_holds_are_counted() -> None:

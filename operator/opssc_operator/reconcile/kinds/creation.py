@@ -74,7 +74,7 @@ async def join(action: JoinOrderer | JoinPeer, content: ChannelContent, session:
     """Have one own node join; raises PartialError."""
     block = _block(content)
     if isinstance(action, JoinOrderer):
-        await session.new_channels.join_orderer(action.address, block)
+        await session.orderers.join(action.address, block)
         return
     await session.new_channels.join_peer(action.name, block)
     session.wake_channel(content.channel)
