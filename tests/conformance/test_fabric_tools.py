@@ -15,7 +15,7 @@ import pytest
 import yaml
 from fabric_protos.common import configtx_pb2
 from unit.fabric import channel
-from unit.operator_channels.test_delta import EVERY_CHANGE, changes, consenter
+from unit.operator_channels.changes import EVERY_CHANGE, changes, consenter
 
 from fabric_devnet.crypto import Role
 from fabric_devnet.material import write_organization

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from fabric_protos.common import common_pb2
-from unit.operator_channels.test_delta import definition
-from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, proposed
+from unit.operator_channels.changes import ORG1, ORG2, definition
+from unit.operator_channels.proposals import agreed, observed, proposed
 
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import JoinMode

@@ -10,9 +10,8 @@ import pytest
 from unit.fabric import channel
 from unit.fabric.authority import Authority, authority
 from unit.fabric.channel import build, person
-from unit.operator_channels.test_content import RECIPE, stated
-from unit.operator_channels.test_delta import config, consenter, definition
-from unit.operator_channels.test_work import ORG1, ORG2, ORG3, planned, proposed, verdict_on
+from unit.operator_channels.changes import ORG1, ORG2, ORG3, RECIPE, config, consenter, definition, stated
+from unit.operator_channels.proposals import planned, proposed, verdict_on
 
 from fabric_admin import channelconfig
 from fabric_admin.channelconfig import Consenter

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric import channel
-from unit.operator_channels.test_delta import consenter
-from unit.operator_channels.test_work import NOW, ORG1, ORG2, agreed, observed, proposed, tx, work_of
+from unit.fabric.channel import NOW
+from unit.operator_channels.changes import ORG1, ORG2, consenter
+from unit.operator_channels.proposals import agreed, observed, proposed, tx, work_of
 
 from opssc_chaincode.model import ChannelContent, Evidence, Outcome, Report, Step
 from opssc_operator.api.conditions import ConditionType, Reason

@@ -8,7 +8,18 @@ from typing import Any
 import pytest
 from unit.fabric import channel
 from unit.fabric.channel import NOW
-from unit.operator_channels.test_delta import EVERY_CHANGE, config, consenter, definition
+from unit.operator_channels.changes import (
+    EVERY_CHANGE,
+    IN_A_CONFIG_MAP,
+    ORG1,
+    ORG2,
+    ORG3,
+    RECIPE,
+    config,
+    definition,
+    spec,
+    stated,
+)
 
 from opssc_chaincode.model import ChannelContent, OrganizationDefinition
 from opssc_operator.api.channel_proposal import ChannelProposalSpec
@@ -25,33 +36,6 @@ from opssc_operator.domain.channels.content import (
 )
 from opssc_operator.domain.channels.delta import compute_delta
 from opssc_operator.domain.channels.founding import build_genesis, check_own_definition, same_block
-
-ORG1, ORG2, ORG3 = channel.MEMBERS
-IN_A_CONFIG_MAP = {"configMapRef": {"name": "org4"}}
-RECIPE: dict[str, Any] = {
-    "members": [{"mspID": ORG1, "definitionFrom": {"inline": definition(ORG1)}}],
-    "orderers": [
-        {
-            "mspID": ORG1,
-            "definitionFrom": {"inline": definition(ORG1)},
-            "endpoints": ["orderer1:7050"],
-            "consenters": [{name: value for name, value in consenter(1, ORG1).items() if name != "mspID"}],
-        }
-    ],
-}
-
-
-def stated(name: str) -> dict[str, Any]:
-    """A change as a manifest has it."""
-    ((kind, fields),) = EVERY_CHANGE[name][0].items()
-    fields = dict(fields)
-    if "definition" in fields:
-        fields["definitionFrom"] = {"inline": fields.pop("definition")}
-    return {"type": kind, kind: fields}
-
-
-def spec(**fields: Any) -> ChannelProposalSpec:
-    return ChannelProposalSpec.model_validate({"channel": channel.CHANNEL, **fields})
 
 
 def content_of(manifest: ChannelProposalSpec) -> ChannelContent:

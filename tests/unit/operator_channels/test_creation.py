@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric.channel import NOW
-from unit.operator_channels.test_content import RECIPE, creation, spec
-from unit.operator_channels.test_delta import config, consenter, definition
-from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, plan, planned, proposed, tx
+from unit.operator_channels.changes import ORG1, ORG2, RECIPE, config, consenter, definition, spec
+from unit.operator_channels.proposals import agreed, observed, plan, planned, proposed, tx
+from unit.operator_channels.test_content import creation
 
 from opssc_chaincode.model import ChannelContent, Evidence, Facts, Outcome, ProposalDocument, Report, Rule, Step
 from opssc_operator.api.conditions import ConditionType, Reason

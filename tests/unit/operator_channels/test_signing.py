@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from unit.operator_channels.test_work import ORG1, ORG2, ORG3, agreed, observed, proposed, work_of
+from unit.operator_channels.changes import ORG1, ORG2, ORG3
+from unit.operator_channels.proposals import agreed, observed, proposed, work_of
 
 from opssc_chaincode.model import Outcome, Report, Step
 from opssc_operator.api.conditions import ConditionType, Reason

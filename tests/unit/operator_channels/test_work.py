@@ -1,269 +1,46 @@
-"""From a manifest to a config block: planned, verified by computing it anew, signed, submitted once, or stale."""
+"""An accepted update: signed by who agreed, submitted once, applied, or stale."""
 
 from __future__ import annotations
 
-import base64
-import json
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from fabric_protos.common import configtx_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric import channel
-from unit.fabric.channel import person
-from unit.operator_channels.test_content import IN_A_CONFIG_MAP, RECIPE, spec, stated
-from unit.operator_channels.test_delta import config, definition
-
-from fabric_admin import channelconfig
-from fabric_admin.channelconfig import ChannelConfig
-from opssc_chaincode.model import (
-    DEFAULT_CHARTER,
-    Creator,
-    Decision,
-    Evidence,
-    Facts,
-    OrganizationDefinition,
-    Outcome,
-    Proposal,
-    ProposalDocument,
-    Report,
-    Step,
-    Vote,
+from unit.fabric.channel import NOW, person
+from unit.operator_channels.changes import ORG1, ORG2, ORG3, config, stated
+from unit.operator_channels.proposals import (
+    ACL,
+    agreed,
+    observed,
+    plan,
+    plan_update,
+    proposed,
+    reported,
+    sign_for,
+    view_of,
+    work_of,
 )
+
+from opssc_chaincode.model import DEFAULT_CHARTER, Decision, Evidence, ProposalDocument, Step
 from opssc_chaincode.ranking import proposal_seed, rank_by
-from opssc_chaincode.tally import derive
 from opssc_operator.api.conditions import ConditionType, Reason
-from opssc_operator.api.organization import ExecutionMode, VotingMode
 from opssc_operator.api.proposal import Origin, Phase
-from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.actions import Close, Propose
-from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.application import ChangeRefused
-from opssc_operator.domain.channels.content import references
-from opssc_operator.domain.channels.delta import same_update
 from opssc_operator.domain.channels.history import AppliedIn
 from opssc_operator.domain.channels.judgement import judge
-from opssc_operator.domain.channels.planning import ChannelPlanning, next_revision, plan_channel, plan_successor
-from opssc_operator.domain.channels.signatures import encode_signature, read_signatures, valid_signatures
-from opssc_operator.domain.channels.verification import UpdateRules, delta_of, judge_standing
+from opssc_operator.domain.channels.planning import plan_successor
+from opssc_operator.domain.channels.verification import judge_standing
 from opssc_operator.domain.kinds.channel_status import channel_status
-from opssc_operator.domain.kinds.channel_work import Attempts, ChannelChange, SignUpdate, SubmitUpdate, UpdateWork
+from opssc_operator.domain.kinds.channel_work import Attempts, SignUpdate, SubmitUpdate
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
-from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.proposal import decide_proposal
-from opssc_operator.domain.verdict import Verdict, no, yes
-from opssc_operator.domain.verification import Grounds, verify_proposal
-from opssc_operator.domain.voting import CastVote, VoteWish, VotingRules
-
-ORG1, ORG2, ORG3 = channel.MEMBERS
-NOW = datetime(2026, 6, 1, tzinfo=UTC)
-ACL = {"changes": [stated("setACL")]}
-
-
-def view_of(given: ChannelConfig) -> ChannelView:
-    return ChannelView(
-        channel=given.channel_id,
-        config_block=3,
-        config_sequence=given.sequence,
-        config_hash="ab" * 32,
-        members=given.members,
-        rule=given.organization_rule(),
-    )
-
-
-def planned(fields: dict[str, Any], **more: Any) -> Plan | Preview | Verdict:
-    start = more.pop("on", None) or config()
-    planning = ChannelPlanning(
-        own_msp_id=more.pop("own", ORG1),
-        proposal_id="change",
-        spec=spec(**fields),
-        view=view_of(start),
-        config=start,
-        definitions=more.pop("definitions", {}),
-        governance=False,
-        charter=DEFAULT_CHARTER,
-        now=NOW,
-    )
-    return plan_channel(planning)
-
-
-def plan(fields: dict[str, Any], **more: Any) -> Plan:
-    found = planned(fields, **more)
-    assert isinstance(found, Plan), found
-    return found
-
-
-def proposed(fields: dict[str, Any] = ACL, **more: Any) -> Proposal:
-    document = ProposalDocument.parse(plan(fields, **more).document)
-    fields_of = {name: getattr(document, name) for name in ProposalDocument.model_fields}
-    return Proposal(
-        **fields_of,
-        creator=Creator(msp_id=ORG1, subject="CN=admin"),
-        created_time=NOW,
-        tx_id="cd" * 32,
-        hash=document.content_hash,
-    )
-
-
-def agreed(of: Proposal, *msp_ids: str, disagreeing: tuple[str, ...] = (), signed: tuple[str, ...] = ()) -> Facts:
-    votes = [(msp_id, Decision.AGREE) for msp_id in msp_ids]
-    votes += [(msp_id, Decision.DISAGREE) for msp_id in disagreeing]
-    return Facts(
-        proposal=of,
-        votes=tuple(
-            Vote(msp_id=msp_id, decision=decision, content_hash=of.hash, time=NOW, tx_id=tx(msp_id), subject="")
-            for msp_id, decision in votes
-        ),
-        reports=tuple(reported(msp_id, sign_for(of, msp_id)) for msp_id in signed),
-    )
-
-
-def reported(msp_id: str, signature: str) -> Report:
-    evidence = Evidence(config_signature=signature)
-    return Report(
-        msp_id=msp_id, step=Step.SIGNED, outcome=Outcome.DONE, evidence=evidence, time=NOW, tx_id=tx(msp_id), attempt=1
-    )
-
-
-def tx(text: str) -> str:
-    return sha256(text.encode()).hexdigest()
-
-
-def observed(facts: Facts, own: str = ORG1) -> ProposalObserved:
-    return ProposalObserved(
-        now=NOW,
-        ref=ProposalRef(ORG1, facts.proposal.id),
-        own_msp_id=own,
-        execution=ExecutionMode.FOLLOW_DECISION,
-        suspended=False,
-        rules=VotingRules(VotingMode.MANUAL),
-        manifest=None,
-        mirror=None,
-        mirror_wanted=False,
-        wishes=(),
-        facts=facts,
-        tally=derive(facts, NOW),
-    )
-
-
-def work_of(facts: Facts, **more: Any) -> UpdateWork:
-    """What an operator sees of accepted facts, by the real evaluation."""
-    start = config()
-    update = facts.proposal.content.update_bytes  # type: ignore[union-attr]
-    signed = read_signatures(facts, start, update)
-    forecast = start.forecast(update, valid_signatures(signed), now=NOW)
-    refusal = "" if forecast.refusal is None else forecast.refusal.explanation
-    change = ChannelChange(channel.CHANNEL, ("~ something",), forecast.verdicts, signed)
-    return UpdateWork(change, None, **{"refusal": refusal, **more})
-
-
-# --- planning -------------------------------------------------------------------------------------------------------
-
-
-def test_a_plan_pins_all_organizations_and_the_rule_of_its_delta() -> None:
-    document = ProposalDocument.parse(plan(ACL).document)
-
-    assert document.snapshot.members == tuple(sorted((*channel.MEMBERS, "OrdererMSP")))
-    assert document.snapshot.rule == delta_of(document.content, config(), governance=False, at=NOW).rule  # type: ignore[arg-type, union-attr]
-
-
-def test_a_dry_run_shows_and_proposes_nothing() -> None:
-    found = planned({**ACL, "dryRun": True})
-
-    assert isinstance(found, Preview)
-    assert "nothing is on the ledger" in found.message
-    assert isinstance(found.review, ChannelChange)
-    assert any("qscc/GetChainInfo" in line for line in found.review.lines)
-
-
-@pytest.mark.parametrize(
-    ("fields", "more", "reason"),
-    [
-        pytest.param(ACL, {"own": "Org9MSP"}, Reason.NOT_A_MEMBER, id="no member"),
-        pytest.param({"configUpdate": "AAAA"}, {}, Reason.INVALID_SPEC, id="no update"),
-        pytest.param({"changes": [stated("setBatch"), stated("setBatch")]}, {}, None, id="twice the same is once"),
-        pytest.param({**ACL, "votingPeriod": "999999h"}, {}, Reason.INVALID_SPEC, id="longer than the charter allows"),
-        pytest.param({"action": "Create", "create": RECIPE}, {"own": ORG2}, Reason.NOT_A_MEMBER, id="not for itself"),
-    ],
-)
-def test_what_can_and_cannot_be_planned(fields: dict[str, Any], more: dict[str, Any], reason: Reason | None) -> None:
-    found = planned(fields, **more)
-
-    assert isinstance(found, Plan) if reason is None else isinstance(found, Verdict) and found.reason is reason
-
-
-def test_a_definition_read_from_elsewhere_is_in_the_plan() -> None:
-    change = stated("addOrganization")
-    change["addOrganization"]["definitionFrom"] = IN_A_CONFIG_MAP
-    (source,) = references(spec(changes=[change]))
-    known = OrganizationDefinition.model_validate_json(json.dumps(definition("Org4MSP")))
-
-    assert (
-        plan({"changes": [change]}, definitions={source: known}).content
-        == plan({"changes": [stated("addOrganization")]}).content
-    )
-
-
-# --- verification ---------------------------------------------------------------------------------------------------
-
-
-def verdict_on(of: Proposal, start: ChannelConfig) -> Verdict:
-    content = of.content
-    rules = UpdateRules(content, delta_of(content, start, governance=False, at=of.created_time))  # type: ignore[arg-type]
-    pinned = replace(view_of(start), members=start.all_members)
-    return verify_proposal(rules, of, Grounds(pinned, DEFAULT_CHARTER))
-
-
-def test_what_was_planned_verifies() -> None:
-    assert verdict_on(proposed(), config()).holds
-
-
-def test_a_delta_other_than_its_changes_is_a_mismatch() -> None:
-    honest, other = proposed(), proposed({"changes": [stated("removeOrganization")]})
-    content = honest.content.model_copy(update={"config_update": other.content.config_update})  # type: ignore[union-attr]
-    forged = honest.model_copy(update={"content": content})
-    forged = forged.model_copy(update={"hash": forged.content_hash})
-
-    verdict = verdict_on(forged, config())
-
-    assert (verdict.status, verdict.reason) == ("False", Reason.DELTA_MISMATCH)
-
-
-def test_a_false_rule_or_member_list_is_a_mismatch() -> None:
-    honest = proposed()
-    snapshot = honest.snapshot.model_copy(update={"members": channel.MEMBERS})
-    forged = honest.model_copy(update={"snapshot": snapshot})
-
-    verdict = verdict_on(forged.model_copy(update={"hash": forged.content_hash}), config())
-
-    assert verdict.reason is Reason.SNAPSHOT_MISMATCH
-    assert "members" in verdict.message
-
-
-def test_a_hazard_in_a_raw_update_is_named() -> None:
-    start = config(channel.OLD_PROFILE)
-    edited = channelconfig.edits.tree.copy(start.config)
-    capabilities = edited.channel_group.groups["Application"].values["Capabilities"]
-    capabilities.value = capabilities.value.replace(b"V2_0", b"V9_9")
-    update = channelconfig.compute_update(channel.CHANNEL, start.config, edited).SerializeToString()
-
-    refused = judge_raw(start, update)
-
-    assert "V9_9" in str(refused)
-
-
-def judge_raw(start: ChannelConfig, update: bytes) -> object:
-    of = proposed()
-    text = base64.b64encode(update).decode()
-    raw = of.content.model_copy(update={"changes": (), "config_update": text})
-    return delta_of(raw, start, governance=False, at=NOW)  # type: ignore[arg-type]
-
-
-# --- signing and submitting -----------------------------------------------------------------------------------------
+from opssc_operator.domain.verdict import no, yes
+from opssc_operator.domain.voting import CastVote, VoteWish
 
 
 def test_an_organization_signs_only_what_it_agreed_to() -> None:
@@ -321,11 +98,6 @@ def test_signatures_that_are_not_what_they_seem_do_not_count(mend: Any) -> None:
     assert work.decide(observed(facts, ORG1), {}).conditions[ConditionType.APPLIED].reason is Reason.AWAITING_SIGNATURES
 
 
-def sign_for(of: Proposal, msp_id: str, update: bytes = b"") -> str:
-    content = of.content
-    return encode_signature(channelconfig.sign(person(msp_id), update or content.update_bytes))  # type: ignore[union-attr]
-
-
 @pytest.mark.parametrize(
     ("attempts", "submits", "wait"),
     [
@@ -361,48 +133,6 @@ def test_whose_administrator_the_channel_does_not_know_signs_nothing_and_says_so
     assert known.own_problem == ""
     assert stage.actions == ()
     assert stage.ready.reason is Reason.IDENTITY_INVALID
-
-
-def test_a_policy_of_peers_is_no_matter_of_administrators() -> None:
-    rule = "OR('Org1MSP.peer', 'Org2MSP.admin')"
-    start = config()
-    peers = plan_update({"changes": [policy("Odd", rule)]})
-    odd = channel.load(start.updated_by(peers))
-    pointed = channel.load(odd.updated_by(plan_update_on(odd, mod_policy("/Channel/Application/Odd"))))
-
-    delta = delta_of(proposed(ACL, on=pointed).content, pointed, governance=False, at=NOW)  # type: ignore[arg-type]
-
-    assert not isinstance(delta, ChangeRefused)
-    assert set(delta.rule.leaves()) == {ORG2}
-
-
-def policy(name: str, rule: str) -> dict[str, Any]:
-    return {"type": "setPolicy", "setPolicy": {"path": f"/Channel/Application/{name}", "rule": rule}}
-
-
-def mod_policy(path: str) -> dict[str, Any]:
-    return {"type": "setModPolicy", "setModPolicy": {"path": "/Channel/Application/ACLs", "modPolicy": path}}
-
-
-def plan_update_on(start: ChannelConfig, change: dict[str, Any]) -> bytes:
-    return plan({"changes": [change]}, on=start).content.update_bytes  # type: ignore[union-attr]
-
-
-def test_a_flood_of_elements_is_refused_before_anything_is_computed() -> None:
-    update = configtx_pb2.ConfigUpdate(channel_id=channel.CHANNEL)
-    for number in range(5000):
-        update.write_set.groups[f"g{number}"].version = 0
-
-    refused = judge_raw(config(), update.SerializeToString())
-
-    assert "more than 4000 elements" in str(refused)
-
-
-def test_words_said_twice_are_no_agreement() -> None:
-    update = plan_update(ACL)
-
-    assert same_update(update, update)
-    assert not same_update(update, update + update[: update.index(channel.CHANNEL.encode()) + len(channel.CHANNEL)])
 
 
 def test_applied_is_what_the_chain_shows_and_is_reported() -> None:
@@ -507,34 +237,6 @@ def test_an_observer_that_leaves_a_definition_open_shows_nothing_to_a_voter() ->
 
 def other_acl() -> dict[str, Any]:
     return {"type": "setACL", "setACL": {"resource": "cscc/GetChannelConfig", "policy": "/Channel/Application/Writers"}}
-
-
-def plan_update(fields: dict[str, Any]) -> bytes:
-    content = plan(fields).content
-    return content.update_bytes  # type: ignore[union-attr]
-
-
-def test_other_members_make_it_another_question() -> None:
-    of = proposed()
-    pinned = of.snapshot.model_copy(update={"members": channel.MEMBERS})
-
-    misfit = judge_standing(of.model_copy(update={"snapshot": pinned}), config(), governance=False)
-
-    assert isinstance(misfit, ChangeRefused)
-    assert "organizations" in str(misfit)
-
-
-@pytest.mark.parametrize(
-    ("name", "following"),
-    [
-        pytest.param("change", "change-r2", id="first"),
-        pytest.param("change-r2", "change-r3", id="second"),
-        pytest.param("r2", "r2-r2", id="a name that only looks like one"),
-        pytest.param("x" * 58, None, id="no room"),
-    ],
-)
-def test_revisions_are_numbered(name: str, following: str | None) -> None:
-    assert next_revision(name) == following
 
 
 @given(st.sets(st.sampled_from(channel.MEMBERS)), st.sets(st.sampled_from(channel.MEMBERS)))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from unit.fabric import channel
+from unit.operator_channels.changes import ORG1, config, consenter
+from unit.operator_channels.proposals import agreed, observed, proposed
 from unit.operator_channels.test_consenters import ADDRESS, content
-from unit.operator_channels.test_delta import config, consenter
-from unit.operator_channels.test_work import ORG1, agreed, observed, proposed
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.errors import TransientError

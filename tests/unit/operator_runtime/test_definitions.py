@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from unit.operator_channels.test_delta import definition
+from unit.operator_channels.changes import definition
 
 from opssc_operator.api.changes import DefinitionSource
 from opssc_operator.api.conditions import Reason
