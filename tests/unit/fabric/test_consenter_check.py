@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fabric_protos.orderer import configuration_pb2 as orderer_pb2
@@ -70,83 +70,58 @@ def test_a_single_sound_change_is_taken(profile: Profile, changed: tuple[Consent
     assert refusal(profile, changed) == ("", "")
 
 
-@pytest.mark.parametrize(
-    ("profile", "added", "words"),
-    [
-        pytest.param(PROFILE, (FOURTH, FIFTH), ("more than one consenter at a time", "add 2 node(s)"), id="raft-two"),
-        pytest.param(
-            PROFILE, (replace(FOURTH, client_tls_cert=EXPIRED),), ("orderer4:7050", "expired"), id="raft-expired"
-        ),
-        pytest.param(
-            PROFILE,
-            (replace(FOURTH, server_tls_cert=FOREIGN),),
-            ("orderer4:7050", "unknown authority"),
-            id="raft-foreign",
-        ),
-        pytest.param(
-            PROFILE, (replace(FOURTH, client_tls_cert=b"x"),), ("orderer4:7050", "no PEM data"), id="raft-no-pem"
-        ),
-        pytest.param(
-            PROFILE,
-            (replace(FOURTH, address=Address("orderer1", 7050)),),
-            ("orderer1:7050 and orderer1:7050", "same address"),
-            id="raft-same-address",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, address=Address("orderer1", 7050)),),
-            ("orderer1:7050", "same address"),
-            id="bft-same-address",
-        ),
-        pytest.param(BFT_PROFILE, (replace(FIFTH, id=1),), ("orderer5:7050", "same ID"), id="bft-same-id"),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, identity=BFT_PROFILE.consenters[0].identity),),
-            ("orderer1:7050 and orderer5:7050", "same identity certificate"),
-            id="bft-same-identity",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, client_tls_cert=EXPIRED),),
-            ("consenter orderer5:7050: client TLS certificate", "expired"),
-            id="bft-expired",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, server_tls_cert=FOREIGN),),
-            ("consenter orderer5:7050: server TLS certificate", "unknown authority"),
-            id="bft-foreign",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, identity=EXPIRED),),
-            ("consenter orderer5:7050: identity certificate", "until 2026-05-31"),
-            id="bft-expired-identity",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, identity=FOREIGN),),
-            ("consenter orderer5:7050: identity certificate is none of OrdererMSP",),
-            id="bft-foreign-identity",
-        ),
-        pytest.param(
-            BFT_PROFILE,
-            (replace(FIFTH, msp_id="Org1MSP"),),
-            ("consenter orderer5:7050: Org1MSP is no orderer organization", "OrdererMSP"),
-            id="bft-no-orderer-organization",
-        ),
-        pytest.param(
-            BFT_PROFILE, (replace(FIFTH, identity=b"x"),), ("orderer5:7050: identity", "not PEM"), id="bft-no-pem"
-        ),
-    ],
-)
-def test_what_could_not_take_part_is_refused_by_name(
-    profile: Profile, added: tuple[Consenter, ...], words: tuple[str, ...]
-) -> None:
-    text, element = refusal(profile, (*profile.consenters, *added))
+Case = tuple[Profile, Consenter, tuple[str, ...]]
+
+
+def raft(*words: str, **parts: Any) -> Case:
+    """A fourth consenter of a Raft channel with parts replaced, and what its refusal says."""
+    return PROFILE, replace(FOURTH, **parts), words
+
+
+def bft(*words: str, **parts: Any) -> Case:
+    """A fifth consenter of a BFT channel with parts replaced, and what its refusal says."""
+    return BFT_PROFILE, replace(FIFTH, **parts), words
+
+
+TAKEN = {"address": Address("orderer1", 7050)}
+TWIN = {"identity": BFT_PROFILE.consenters[0].identity}
+UNFIT: dict[str, Case] = {
+    "raft-expired": raft("orderer4:7050", "expired", client_tls_cert=EXPIRED),
+    "raft-foreign": raft("orderer4:7050", "unknown authority", server_tls_cert=FOREIGN),
+    "raft-no-pem": raft("orderer4:7050", "no PEM data", client_tls_cert=b"x"),
+    "raft-same-address": raft("orderer1:7050 and orderer1:7050", "same address", **TAKEN),
+    "bft-same-address": bft("orderer1:7050", "same address", **TAKEN),
+    "bft-same-id": bft("orderer5:7050", "same ID", id=1),
+    "bft-same-identity": bft("orderer1:7050 and orderer5:7050", "same identity certificate", **TWIN),
+    "bft-expired": bft("consenter orderer5:7050: client TLS certificate", "expired", client_tls_cert=EXPIRED),
+    "bft-foreign": bft("consenter orderer5:7050: server TLS certificate", "unknown authority", server_tls_cert=FOREIGN),
+    "bft-expired-identity": bft("consenter orderer5:7050: identity certificate", "until 2026-05-31", identity=EXPIRED),
+    "bft-foreign-identity": bft(
+        "consenter orderer5:7050: identity certificate is none of OrdererMSP", identity=FOREIGN
+    ),
+    "bft-no-orderer-organization": bft(
+        "consenter orderer5:7050: Org1MSP is no orderer organization", "OrdererMSP", msp_id="Org1MSP"
+    ),
+    "bft-no-pem": bft("orderer5:7050: identity", "not PEM", identity=b"x"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_could_not_take_part_is_refused_by_name(name: str) -> None:
+    profile, added, words = UNFIT[name]
+
+    text, element = refusal(profile, (*profile.consenters, added))
 
     assert element == (RAFT if profile is PROFILE else MAPPING)
     assert all(word in text for word in words), text
+
+
+def test_two_consenters_at_once_are_refused() -> None:
+    text, element = refusal(PROFILE, (*PROFILE.consenters, FOURTH, FIFTH))
+
+    assert element == RAFT
+    assert "more than one consenter at a time" in text
+    assert "add 2 node(s)" in text
 
 
 def test_an_expired_server_certificate_is_refused_although_orderers_would_take_it() -> None:

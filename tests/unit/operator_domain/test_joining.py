@@ -28,6 +28,11 @@ MEMBER = Admission(Standing.MEMBER, config_block=7)
 NEWCOMER = JoiningObserved("trade", "Org4MSP", JoinMode.AUTOMATIC, suspended=False, peers=(OUT,), orderers_known=True)
 
 
+def told(standing: Standing, says: str = "") -> JoiningObserved:
+    """What orderers say of the newcomer."""
+    return replace(NEWCOMER, admission=Admission(standing, says))
+
+
 @pytest.mark.parametrize(
     ("observed", "reason", "says"),
     [
@@ -43,29 +48,16 @@ NEWCOMER = JoiningObserved("trade", "Org4MSP", JoinMode.AUTOMATIC, suspended=Fal
             replace(NEWCOMER, joined_channels=MOST_CHANNELS), Reason.JOIN_FAILED, "by hand", id="too-many-channels"
         ),
         pytest.param(
-            replace(NEWCOMER, admission=Admission(Standing.OUTSIDE)),
-            Reason.NOT_A_MEMBER,
-            "ask a member to propose addOrganization",
-            id="outside",
+            told(Standing.OUTSIDE), Reason.NOT_A_MEMBER, "ask a member to propose addOrganization", id="outside"
         ),
         pytest.param(
-            replace(NEWCOMER, admission=Admission(Standing.UNKNOWN_CHANNEL)),
+            told(Standing.UNKNOWN_CHANNEL),
             Reason.CHANNEL_NOT_FOUND,
             "no listed orderer has channel trade; list one that does",
             id="unknown-channel",
         ),
-        pytest.param(
-            replace(NEWCOMER, admission=Admission(Standing.UNREACHABLE, "refused")),
-            Reason.ORDERER_UNREACHABLE,
-            "refused",
-            id="unreachable",
-        ),
-        pytest.param(
-            replace(NEWCOMER, admission=Admission(Standing.UNPROVED, "not signed")),
-            Reason.JOIN_FAILED,
-            "not signed",
-            id="unproved",
-        ),
+        pytest.param(told(Standing.UNREACHABLE, "refused"), Reason.ORDERER_UNREACHABLE, "refused", id="unreachable"),
+        pytest.param(told(Standing.UNPROVED, "not signed"), Reason.JOIN_FAILED, "not signed", id="unproved"),
         pytest.param(
             replace(NEWCOMER, peers=(IN,), reads=False, admission=MEMBER),
             Reason.PROGRESSING,

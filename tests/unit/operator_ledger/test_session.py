@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import pytest
 from fabric_protos.peer import events_pb2
@@ -41,6 +40,25 @@ class Waker:
         self.doubted.set()
 
 
+def opened(wakers: Wakers, *peers: PeerAddress) -> OrganizationSession:
+    admin = authority("Org1MSP").issue("admin")
+    settings = SessionSettings(
+        namespace="org1",
+        msp_id="Org1MSP",
+        governance_channel="ops-channel",
+        contract_name="opssc",
+        peers=peers,
+        fingerprint="",
+        admin=admin,
+        client=admin,
+    )
+    return OrganizationSession(settings, wakers)
+
+
+def wake_nobody(_: object) -> None:
+    """What is told is of no interest."""
+
+
 async def test_a_stream_that_ended_with_a_bug_is_noticed_at_once_and_begins_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -48,18 +66,7 @@ async def test_a_stream_that_ended_with_a_bug_is_noticed_at_once_and_begins_agai
     node, waker = ScriptedNode(CertificateAuthority.create("tlsca.test", "test")), Waker()
     node.answers = (events_pb2.DeliverResponse(filtered_block=events_pb2.FilteredBlock(channel_id=CHANNEL, number=5)),)
     await node.start()
-    admin = authority("Org1MSP").issue("admin")
-    settings = SessionSettings(
-        namespace="org1",
-        msp_id="Org1MSP",
-        governance_channel="ops-channel",
-        contract_name="opssc",
-        peers=(PeerAddress("peer0", node.endpoint),),
-        fingerprint="",
-        admin=admin,
-        client=admin,
-    )
-    session = OrganizationSession(settings, Wakers(waker.ignore, waker.wake, waker.doubt))
+    session = opened(Wakers(waker.ignore, waker.wake, waker.doubt), PeerAddress("peer0", node.endpoint))
     peer = session.peers.all[0]
     peer.joined = frozenset({CHANNEL})
 
@@ -77,27 +84,10 @@ async def test_a_stream_that_ended_with_a_bug_is_noticed_at_once_and_begins_agai
     await node.stop()
 
 
-def opened(doubt: Callable[[], None]) -> OrganizationSession:
-    """A session without peers."""
-    admin = authority("Org1MSP").issue("admin")
-    settings = SessionSettings(
-        namespace="org1",
-        msp_id="Org1MSP",
-        governance_channel="ops-channel",
-        contract_name="opssc",
-        peers=(),
-        fingerprint="",
-        admin=admin,
-        client=admin,
-    )
-    wakers = Wakers(lambda _: None, lambda _: None, doubt)
-    return OrganizationSession(settings, wakers)
-
-
 async def test_only_news_about_who_may_read_a_channel_has_things_looked_at_anew() -> None:
     # Given
     doubts: list[str] = []
-    session = opened(lambda: doubts.append("organization"))
+    session = opened(Wakers(wake_nobody, wake_nobody, lambda: doubts.append("organization")))
 
     # When
     session.note_refused(CHANNEL, refused=False)
@@ -128,7 +118,7 @@ async def test_only_who_was_removed_counts_as_refused(
     said_before: bool, orderers: bool | None, expected: tuple[bool, bool]
 ) -> None:
     # Given
-    session = opened(lambda: None)
+    session = opened(Wakers(wake_nobody, wake_nobody, lambda: None))
 
     # When: its FabricChannel is read again and again, before and after orderers are asked
     for answer in (None, orderers):
