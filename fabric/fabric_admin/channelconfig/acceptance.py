@@ -6,7 +6,8 @@ Follows ``ProcessConfigUpdateMsg`` of ``fabric: orderer/common/msgprocessor/stan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -50,10 +51,8 @@ def propose(
     config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime, line: Line = Line.FABRIC_3
 ) -> configtx_pb2.Config:
     """Return the config the envelope leads to; raises ConfigUpdateRefused with the orderer's status and text."""
-    try:
+    with _step("config update for existing channel did not pass initial checks"):
         submission.check_submission(config, envelope, now)
-    except ConfigUpdateRefused as exc:
-        raise exc.within("config update for existing channel did not pass initial checks") from exc
     return apply(config, envelope, now, line)
 
 
@@ -61,56 +60,59 @@ def apply(
     config: ChannelConfig, envelope: common_pb2.Envelope, now: datetime, line: Line = Line.FABRIC_3
 ) -> configtx_pb2.Config:
     """Decide on the update alone, whoever submits it; raises ConfigUpdateRefused with the orderer's text."""
-    try:
-        result, proposed = derive(config, envelope, line)
-        if config.consensus.type == ETCDRAFT:
-            try:
-                raft.check_metadata(config, proposed, now)
-            except ConfigUpdateRefused as exc:
-                raise exc.within("consensus metadata update for channel config update is invalid") from exc
-    except ConfigUpdateRefused as exc:
-        raise exc.within(f"error applying config update to existing channel '{config.channel_id}'") from exc
-    try:
-        # The orderer's own header and signature come on top; without them it is too large already.
-        submission.check_size(config, configtx_pb2.ConfigEnvelope(config=result, last_update=envelope).ByteSize())
-    except ConfigUpdateRefused as exc:
-        raise exc.within("config update for existing channel did not pass final checks") from exc
-    try:
-        update = authorization.read_update(authorization.update_envelope(envelope).config_update)
-        check_maintenance(config, proposed, update, line)
-    except ConfigUpdateRefused as exc:
-        raise exc.within("config update for existing channel did not pass maintenance checks") from exc
-    if config.consensus.type == BFT:
-        bft.check_configuration(proposed)
-    return result
+
+    def authorize() -> configtx_pb2.Config:
+        return authorization.authorize(config, authorization.update_envelope(envelope))
+
+    return _decide(config, authorize, envelope, now, line).config
 
 
 def rehearse(config: ChannelConfig, data: bytes, now: datetime, line: Line = Line.FABRIC_3) -> ChannelConfig:
     """Return the channel as ``pb(ConfigUpdate)`` would leave it if everybody whose signature it takes had signed.
 
-    Raises ConfigUpdateRefused for what an orderer refuses whoever signs.
+    Raises ConfigUpdateRefused for what an orderer refuses whoever signs, without the names of its larger steps.
     """
-    result = config.updated_by(data)
-    proposed = load_result(config, result)
-    check_compatible(config, proposed, line)
-    if config.consensus.type == ETCDRAFT:
-        raft.check_metadata(config, proposed, now)
-    envelope = assemble(config.channel_id, data, ())
-    submission.check_size(config, configtx_pb2.ConfigEnvelope(config=result, last_update=envelope).ByteSize())
-    check_maintenance(config, proposed, authorization.read_update(data), line)
+    unsigned = assemble(config.channel_id, data, ())
+    return _decide(config, lambda: config.updated_by(data), unsigned, now, line, named=False)
+
+
+def _decide(
+    config: ChannelConfig,
+    update: Callable[[], configtx_pb2.Config],
+    envelope: common_pb2.Envelope,
+    now: datetime,
+    line: Line,
+    *,
+    named: bool = True,
+) -> ChannelConfig:
+    """Return the channel with the config that ``update`` returns, once all is checked that an orderer checks of it."""
+    with _step(f"error applying config update to existing channel '{config.channel_id}'", named=named):
+        result = update()
+        proposed = load_result(config, result)
+        check_compatible(config, proposed, line)
+        if config.consensus.type == ETCDRAFT:
+            with _step("consensus metadata update for channel config update is invalid", named=named):
+                raft.check_metadata(config, proposed, now)
+    with _step("config update for existing channel did not pass final checks", named=named):
+        # The orderer's own header and signature come on top; without them it is too large already.
+        submission.check_size(config, configtx_pb2.ConfigEnvelope(config=result, last_update=envelope).ByteSize())
+    with _step("config update for existing channel did not pass maintenance checks", named=named):
+        read = authorization.read_update(authorization.update_envelope(envelope).config_update)
+        check_maintenance(config, proposed, read, line)
     if config.consensus.type == BFT:
         bft.check_configuration(proposed)
     return proposed
 
 
-def derive(
-    config: ChannelConfig, envelope: common_pb2.Envelope, line: Line = Line.FABRIC_3
-) -> tuple[configtx_pb2.Config, ChannelConfig]:
-    """Authorize an update, set the result up, and check that it may follow; raises ConfigUpdateRefused."""
-    result = authorization.authorize(config, authorization.update_envelope(envelope))
-    proposed = load_result(config, result)
-    check_compatible(config, proposed, line)
-    return result, proposed
+@contextmanager
+def _step(name: str, *, named: bool = True) -> Iterator[None]:
+    """Put the step's name in front of a refusal inside it, as an orderer's answer has it."""
+    try:
+        yield
+    except ConfigUpdateRefused as exc:
+        if not named:
+            raise
+        raise exc.within(name) from exc
 
 
 def load_result(config: ChannelConfig, result: configtx_pb2.Config) -> ChannelConfig:
