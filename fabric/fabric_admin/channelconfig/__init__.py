@@ -14,7 +14,7 @@ from fabric_admin.channelconfig.delta import compute_update
 from fabric_admin.channelconfig.difference import diff
 from fabric_admin.channelconfig.elements import Kind
 from fabric_admin.channelconfig.evaluation import Verdict
-from fabric_admin.channelconfig.hazards import Hazard, find_hazards, find_update_hazards, refuse_hazards
+from fabric_admin.channelconfig.hazards import Hazard, find_hazards, find_update_hazards, refuse_first, refuse_hazards
 from fabric_admin.channelconfig.loading import APPLICATION, ORDERER
 from fabric_admin.channelconfig.newcertificates import find_certificate_hazards
 from fabric_admin.channelconfig.organizations import Address, OrdererEndpoint, Organization
@@ -47,6 +47,7 @@ __all__ = [
     "find_hazards",
     "find_update_hazards",
     "policy_rule",
+    "refuse_first",
     "refuse_hazards",
     "sign",
 ]

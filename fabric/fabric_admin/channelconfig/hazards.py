@@ -6,7 +6,7 @@ change makes worse counts: a channel that is in trouble already can still be men
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -91,7 +91,12 @@ def find_update_hazards(
 
 def refuse_hazards(original: configtx_pb2.Config, updated: configtx_pb2.Config, *, governance: bool = False) -> None:
     """Raise HazardousChange for the first hazard of a change, if it has any."""
-    for each in find_hazards(original, updated, governance=governance):
+    refuse_first(find_hazards(original, updated, governance=governance))
+
+
+def refuse_first(hazards: Iterable[Hazard]) -> None:
+    """Raise HazardousChange for the first of these hazards, if there is any."""
+    for each in hazards:
         raise HazardousChange(each.element, each.hazard, each.remedy)
 
 

@@ -17,13 +17,13 @@ from pydantic import ValidationError
 
 from fabric_admin.channelconfig import (
     ChannelConfig,
-    Hazard,
     Verdict,
     check_consenters,
     compute_update,
     diff,
     find_certificate_hazards,
     find_update_hazards,
+    refuse_first,
 )
 from fabric_admin.errors import ConfigError, ConfigUpdateRefused
 from fabric_admin.policy import NOutOf
@@ -69,10 +69,10 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: 
     """
     _refuse_flood(update)
     try:
-        _refuse_first(find_update_hazards(config, update, governance=governance))
+        refuse_first(find_update_hazards(config, update, governance=governance))
         updated = config.rehearse(update, now=at)
         check_consenters(config, updated, at)
-        _refuse_first(find_certificate_hazards(config, updated, at))
+        refuse_first(find_certificate_hazards(config, updated, at))
         lines = diff(config.config, updated.config)
         verdicts = config.evaluate(update)
         for verdict in verdicts:
@@ -95,11 +95,6 @@ def same_update(one: bytes, other: bytes) -> bool:
         return False
     # What is said twice decodes to the last word here; nodes must not be left to read another one.
     return bool(first == second) and len(second.SerializeToString(deterministic=True)) == len(other)
-
-
-def _refuse_first(hazards: Sequence[Hazard]) -> None:
-    for hazard in hazards:
-        raise ChangeRefused(f"{hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
 
 
 def _refuse_flood(update: bytes) -> None:

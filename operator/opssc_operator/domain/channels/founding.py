@@ -19,6 +19,7 @@ from fabric_admin.channelconfig import (
     Organization,
     check_consenters,
     find_certificate_hazards,
+    refuse_first,
     refuse_hazards,
 )
 from fabric_admin.errors import BlockError, ConfigError
@@ -97,8 +98,7 @@ def build_genesis(channel: str, recipe: Recipe, *, at: datetime) -> bytes:
         # What is unusual in it must not make it worse than a channel with the usual policies and levels.
         refuse_hazards(plain.config, config.config)
         check_consenters(replace(config, consensus=Consensus()), config, at)
-        for hazard in find_certificate_hazards(None, config, at):
-            raise ChangeRefused(f"create: {hazard.element}: {hazard.hazard}; {hazard.remedy}", hazard.element)
+        refuse_first(find_certificate_hazards(None, config, at))
     except (ConfigError, BlockError) as exc:
         element = exc.element if isinstance(exc, ConfigError) else ""
         raise ChangeRefused(f"create: {exc}", element) from exc
