@@ -25,6 +25,7 @@ help: ## List the commands
 
 .PHONY: setup
 setup: machine $(VENV)/.complete programs ## Make the environment and build the test programs, what is missing alone
+	@echo "set up: everything needed is there"
 
 .PHONY: machine
 machine:
