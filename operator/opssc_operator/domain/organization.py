@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fabric_admin.policy import NOutOf
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.organization import PeerSource
 from opssc_operator.api.surroundings import PEER_LABEL
@@ -64,27 +63,6 @@ def judge_peers(looks: Sequence[PeerLook], notes: Sequence[str] = ()) -> Verdict
     reason = first.problem_reason or Reason.PEER_UNREACHABLE
     # What to do comes first: a message that is too long loses its end.
     return no(reason, f"peer {names} {_NEXT_STEPS.get(reason, 'refuses')} ({first.problem})")
-
-
-def judge_contract_policy(rule: NOutOf, members: Sequence[str]) -> Verdict | None:
-    """None when every endorsement of the contract needs a majority of the ops channel, else what is too weak."""
-    needed = len(members) // 2 + 1
-    smallest = smallest_satisfying(rule)
-    if smallest >= needed:
-        return None
-    return no(
-        Reason.CONTRACT_POLICY_TOO_WEAK,
-        f"the contract's endorsement policy is met by {smallest} of {len(members)} organizations, "
-        f"{needed} are required; commit it anew with a majority policy",
-    )
-
-
-def smallest_satisfying(rule: NOutOf) -> int:
-    """The fewest organizations that satisfy a rule, a lower bound where one stands in several branches."""
-    if len(rule.members()) == 1:
-        return 1
-    sizes = sorted(1 if isinstance(part, str) else smallest_satisfying(part) for part in rule.of)
-    return min(sum(sizes[: rule.n]), len(rule.members()))
 
 
 def summarize(identity: Verdict, peers: Verdict, governance: Verdict) -> Mapping[ConditionType, Verdict]:

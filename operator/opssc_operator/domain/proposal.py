@@ -108,15 +108,27 @@ def _judge_manifest(observed: ProposalObserved, stage: Stage) -> Stage:
 
 
 def _with_withdrawal_note(observed: ProposalObserved, stage: Stage) -> Stage:
-    """Say that a withdrawal came too late, or that it cannot be taken back."""
+    """Say why a withdrawal has no effect: it is another's proposal, it came too late, or it cannot be taken back."""
     manifest = observed.manifest
-    if manifest is None or observed.facts is None or manifest.origin is not Origin.LOCAL:
+    if manifest is None:
         return stage
     withdrawn = stage.phase is Phase.WITHDRAWN
+    if manifest.origin is Origin.OBSERVED:
+        # One manifest may serve all organizations: once the creator withdrew, it says nothing wrong here.
+        ignored = manifest.withdraw and not withdrawn
+        return _noted(stage, f"only {observed.ref.creator} can withdraw it, withdraw is ignored") if ignored else stage
+    if observed.tally is None or manifest.origin is not Origin.LOCAL:
+        return stage
     if withdrawn and not manifest.withdraw:
         ready = no(Reason.WITHDRAWN_FINAL, "the withdrawal is final; propose anew under another id")
         return replace(stage, ready=ready, waiting=False)
-    if manifest.withdraw and stage.phase in {Phase.ACCEPTED, Phase.REJECTED} and not stage.ready.holds:
-        note = f"withdraw came after the decision and is ignored; {stage.ready.message}"
-        return replace(stage, ready=Verdict(stage.ready.status, stage.ready.reason, note))
+    if manifest.withdraw and observed.tally.phase in {LedgerPhase.ACCEPTED, LedgerPhase.REJECTED}:
+        return _noted(stage, "withdraw came after the decision and is ignored")
     return stage
+
+
+def _noted(stage: Stage, note: str) -> Stage:
+    """The same, with a note before what Ready says."""
+    ready = stage.ready
+    message = f"{note}; {ready.message}" if ready.message else note
+    return replace(stage, ready=Verdict(ready.status, ready.reason, message))

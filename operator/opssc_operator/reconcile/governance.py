@@ -15,8 +15,8 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import Bootstrap, FabricOrganizationSpec, GovernanceStatus
 from opssc_operator.domain.bootstrap import bootstrap_target, build_bootstrap_package
 from opssc_operator.domain.content import ContentError
+from opssc_operator.domain.contractpolicy import judge_contract_policy
 from opssc_operator.domain.deployment import Committed, DeploymentDecision, Target, decide_deployment
-from opssc_operator.domain.organization import judge_contract_policy
 from opssc_operator.domain.verdict import Verdict, no, yes
 from opssc_operator.errors import OperatorError, PartialError, TransientError
 from opssc_operator.ledger.session import OrganizationSession

@@ -49,6 +49,8 @@ DONE = DeploymentObserved(
     mismatches={},
     rule=NOutOf(2, ledger.members(3)),
 )
+TOO_LATE = "withdraw came after the decision and is ignored"
+NOT_YOURS = "only Org1MSP can withdraw it, withdraw is ignored"
 UNDONE = replace(DONE, committed=None, approval=None)
 
 
@@ -155,6 +157,47 @@ def test_a_withdrawal_closes_only_the_own_open_proposal(
 ) -> None:
     decision = decide_proposal(observed(given_facts, **changes))
     assert (Close("Withdrawn", "withdrawn by its creator") in decision.ledger_actions) is closes
+
+
+@pytest.mark.parametrize(
+    ("given_facts", "manifest", "status", "note"),
+    [
+        pytest.param(ACCEPTED, LOCAL, "True", TOO_LATE, id="after-the-commit"),
+        pytest.param(REJECTED, LOCAL, "False", TOO_LATE, id="after-the-rejection"),
+        pytest.param(facts(), OBSERVER, "False", NOT_YOURS, id="anothers-while-votes-are-cast"),
+        pytest.param(ACCEPTED, OBSERVER, "True", NOT_YOURS, id="anothers-after-the-commit"),
+        pytest.param(None, OBSERVER, "False", NOT_YOURS, id="anothers-before-it-is-proposed"),
+    ],
+)
+def test_a_withdrawal_without_effect_is_said_and_changes_nothing_else(
+    given_facts: Facts | None, manifest: ManifestState, status: str, note: str
+) -> None:
+    # Given
+    seen = observed(given_facts, manifest=manifest, target=TARGET, deployment=DONE)
+
+    # When
+    before = decide_proposal(seen)
+    after = decide_proposal(replace(seen, manifest=replace(manifest, withdraw=True)))
+
+    # Then
+    was, ready = before.conditions[ConditionType.READY], after.conditions[ConditionType.READY]
+    assert (ready.status, ready.reason) == (was.status, was.reason)
+    assert ready.status == status
+    assert ready.message == f"{note}; {was.message}"
+    assert (after.phase, after.ledger_actions) == (before.phase, before.ledger_actions)
+    assert after.conditions.keys() == before.conditions.keys()
+
+
+def test_one_manifest_for_all_organizations_says_nothing_more_once_its_creator_withdrew() -> None:
+    # Given
+    withdrawn = facts().model_copy(update={"closing": ledger.closing(PROPOSAL)})
+
+    # When
+    decision = decide_proposal(observed(withdrawn, manifest=replace(OBSERVER, withdraw=True)))
+
+    # Then
+    assert decision.phase is Phase.WITHDRAWN
+    assert decision.conditions[ConditionType.READY].message == "withdrawn by Org1MSP"
 
 
 def test_a_rejected_proposal_stalls_and_touches_nothing() -> None:
