@@ -13,9 +13,10 @@ MEMBERS := fabric chaincode operator devnet tools
 LOCKS := bootstrap runtime dev
 ARGS ?=
 
-# Somebody else's cluster needs no programs of ours, hence no Go.
-OWN_CLUSTER := $(if $(or $(findstring cluster=existing,$(ARGS)),$(findstring cluster existing,$(ARGS)),\
-	$(findstring cluster=kind,$(ARGS)),$(findstring cluster kind,$(ARGS))),,yes)
+# Somebody else's cluster needs kubectl, and no programs of ours, hence no Go.
+CLUSTER := $(or $(firstword $(foreach kind,existing kind,\
+	$(if $(or $(findstring cluster=$(kind),$(ARGS)),$(findstring cluster $(kind),$(ARGS))),$(kind)))),local)
+OWN_CLUSTER := $(filter local,$(CLUSTER))
 
 .PHONY: help
 help: ## List the commands
@@ -29,7 +30,7 @@ setup: machine $(VENV)/.complete programs ## Make the environment and build the 
 
 .PHONY: machine
 machine:
-	@tools/machine.sh "$(PYTHON)" $(if $(OWN_CLUSTER),,--without-go)
+	@tools/machine.sh "$(PYTHON)" $(CLUSTER)
 
 $(VENV)/.complete: requirements/dev.txt requirements/bootstrap.txt $(MEMBERS:=/pyproject.toml)
 	@echo "making the Python environment in $(VENV)"

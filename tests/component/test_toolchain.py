@@ -100,27 +100,87 @@ def test_without_go_the_package_to_install_is_named(pins: GoModule, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "lacking"),
     [
-        pytest.param(["absent-python"], 1, "apt install python3 python3-venv", id="no-python"),
-        pytest.param([sys.executable], 1, "apt install golang-go", id="no-go"),
-        pytest.param([sys.executable, "--without-go"], 0, "", id="go-not-needed"),
+        pytest.param(["absent-python", "existing"], ["make", "Python 3.11 or newer", "kubectl"], id="no-python"),
+        pytest.param(["absent-python"], ["make", "Python 3.11 or newer", "Go"], id="nothing-at-all"),
+        pytest.param([], ["make", "Python 3.11 or newer", "Go"], id="asked-by-hand"),
+        pytest.param([sys.executable], ["make", "Go"], id="no-go"),
+        pytest.param([sys.executable, "existing"], ["make", "kubectl"], id="somebody-elses-cluster"),
+        pytest.param([sys.executable, "kind"], ["make", "kubectl", "kind"], id="kind"),
     ],
 )
-def test_what_the_machine_lacks_is_said_with_the_package_that_brings_it(
-    project_root: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+def test_what_the_machine_lacks_is_said_in_one_list(
+    project_root: Path, tmp_path: Path, arguments: list[str], lacking: list[str]
 ) -> None:
-    for program in ("dirname", "sed"):
-        (tmp_path / program).symlink_to(f"/usr/bin/{program}")
+    # Given
+    provide(tmp_path, "dirname", "sed")
 
+    # When
+    code, said = ask_machine(project_root, tmp_path, *arguments)
+
+    # Then
+    named = [line.removeprefix("  - ") for line in said.splitlines() if line.startswith("  - ")]
+    assert code == 1
+    assert len(named) == len(lacking)
+    assert [line.startswith(what) for line, what in zip(named, lacking, strict=True)] == [True] * len(lacking)
+
+
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [
+        pytest.param("make", "apt install make", id="make"),
+        pytest.param("python", "apt install python3 python3-venv", id="python"),
+        pytest.param("go", "apt install golang-go", id="go"),
+        pytest.param("kubectl", "apt install kubernetes-client", id="kubectl"),
+    ],
+)
+def test_with_what_is_missing_goes_the_package_that_brings_it(
+    project_root: Path, tmp_path: Path, program: str, package: str
+) -> None:
+    # Given: everything else
+    provide(tmp_path, "dirname", "sed", *({"make", "go", "kubectl"} - {program}))
+    python = "absent-python" if program == "python" else sys.executable
+    cluster = "existing" if program == "kubectl" else "local"
+
+    # When
+    code, said = ask_machine(project_root, tmp_path, python, cluster)
+
+    # Then
+    assert code == 1
+    assert said.count("  - ") == 1
+    assert package in said
+
+
+@pytest.mark.parametrize(
+    ("cluster", "programs"),
+    [
+        pytest.param("existing", ("make", "kubectl"), id="existing-needs-no-go"),
+        pytest.param("local", ("make", "go"), id="local-needs-no-kubectl"),
+    ],
+)
+def test_a_machine_that_has_it_all_is_told_nothing(
+    project_root: Path, tmp_path: Path, cluster: str, programs: tuple[str, ...]
+) -> None:
+    provide(tmp_path, "dirname", "sed", *programs)
+
+    assert ask_machine(project_root, tmp_path, sys.executable, cluster) == (0, "")
+
+
+def provide(folder: Path, *programs: str) -> None:
+    """Put programs into a folder; those that are only looked for do nothing."""
+    for program in programs:
+        real = Path(f"/usr/bin/{program}") if program in {"dirname", "sed"} else Path("/bin/true")
+        (folder / program).symlink_to(real)
+
+
+def ask_machine(project_root: Path, programs: Path, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
         ["/bin/sh", project_root / "tools/machine.sh", *arguments],
-        env={"PATH": str(tmp_path)},
+        env={"PATH": str(programs)},
         capture_output=True,
         text=True,
         check=False,
         timeout=20,
     )
-
-    assert done.returncode == code
-    assert said in done.stdout
+    return done.returncode, done.stdout

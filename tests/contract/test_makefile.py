@@ -45,7 +45,7 @@ def test_one_python_of_any_accepted_name_is_enough(project_root: Path, tmp_path:
 
     asked = ask_make(project_root, tmp_path, "--dry-run", "machine")
 
-    assert asked.stdout.split() == ["tools/machine.sh", f'"{name}"']
+    assert asked.stdout.split() == ["tools/machine.sh", f'"{name}"', "local"]
 
 
 def test_everything_that_is_missing_is_said_at_once(project_root: Path, tmp_path: Path) -> None:
@@ -58,9 +58,29 @@ def test_everything_that_is_missing_is_said_at_once(project_root: Path, tmp_path
     assert "  - Go 1.24.0 or newer, to build the Kubernetes test programs once\n" in asked.stdout
 
 
-def test_somebody_elses_cluster_needs_no_go(project_root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("argument", ["--cluster=existing", "--cluster existing"])
+def test_somebody_elses_cluster_needs_no_go(project_root: Path, tmp_path: Path, argument: str) -> None:
     provide(tmp_path, "python3", "sed", "dirname")
+    (tmp_path / "kubectl").symlink_to("/bin/true")
 
-    asked = ask_make(project_root, tmp_path, "machine", "ARGS=--cluster=existing")
+    asked = ask_make(project_root, tmp_path, "machine", f"ARGS={argument} --orgs 2")
 
     assert (asked.returncode, asked.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("cluster", "missing"),
+    [pytest.param("existing", ["kubectl"], id="existing"), pytest.param("kind", ["kubectl", "kind"], id="kind")],
+)
+def test_somebody_elses_cluster_needs_its_programs_before_anything_is_made(
+    project_root: Path, tmp_path: Path, cluster: str, missing: list[str]
+) -> None:
+    provide(tmp_path, "python3", "sed", "dirname")
+
+    asked = ask_make(project_root, tmp_path, "demo", f"ARGS=--cluster={cluster}")
+
+    assert asked.returncode == 2
+    first, *rest = asked.stdout.splitlines()
+    assert first == "This machine lacks:"
+    named = [line for line in rest if line.startswith("  - ")]
+    assert named == [f"  - {program}, for --cluster={cluster}" for program in missing]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from opssc_tools.environment.spec import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,16 +33,59 @@ def processes_of(directory: Path) -> Iterator[str]:
             yield command
 
 
-async def test_the_demo_ends_with_0_because_everything_it_claims_is_true(tmp_path: Path) -> None:
-    # When
+def readme_commands(heading: str) -> str:
+    """What the README shows in shells below a heading, as one script."""
+    text = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    part = text.partition(f"### {heading}\n")[2].partition("\n## ")[0]
+    return "".join(re.findall(r"^```sh\n(.*?)^```$", part, re.MULTILINE | re.DOTALL))
+
+
+async def run_pasted(script: str) -> tuple[int | None, str]:
+    """Run commands one after the other, without any kubectl but what they bring along; the first failure ends them."""
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, "--json", "--directory", str(tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        "/bin/sh",
+        "-e",
+        "-c",
+        script,
+        cwd=PROJECT_ROOT,
+        env={"PATH": "/usr/bin:/bin"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
     )
     async with asyncio.timeout(DEMO_SECONDS):
-        output, story = await process.communicate()
+        output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+async def test_the_demo_ends_with_0_because_everything_it_claims_is_true(tmp_path: Path) -> None:
+    # Given
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        "--json",
+        "--keep",
+        "--directory",
+        str(tmp_path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    story = b""
+    async with asyncio.timeout(DEMO_SECONDS):
+        async for line in process.stderr:
+            story += line
+            if b"org3.env" in line:
+                break
+
+    # When: somebody looks around as the README says, and ends it
+    code, said = await run_pasted(readme_commands("Look around").replace(".demo/", f"{tmp_path}/"))
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(DEMO_SECONDS):
+        output, rest = await process.communicate()
 
     # Then
-    assert process.returncode == 0, story.decode()
+    assert code == 0, said
+    assert "chaincodeproposal.opssc.dev/asset-2.org1msp condition met" in said.splitlines()[-1]
+    assert process.returncode == 0, (story + rest).decode()
     result = json.loads(output)
     assert result["verdict"] is True
     assert {finding["holds"] for finding in result["findings"]} == {True}

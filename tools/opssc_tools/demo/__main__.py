@@ -16,14 +16,17 @@ from fabric_devnet.errors import DevnetError
 from fabric_devnet.spec import BackendName
 from opssc_tools.cluster.start import ClusterKind
 from opssc_tools.demo.screen import Screen
+from opssc_tools.demo.shell import read_command, write_settings
 from opssc_tools.demo.story import tell
-from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment.manifests import ServicePackage
 from opssc_tools.errors import ToolsError
 
 if TYPE_CHECKING:
     from opssc_tools.demo.story import Outcome
 
 INTERRUPTED = 130
+UPGRADE_SAMPLE = "chaincodeproposal-upgrade.yaml"
 
 
 def main(  # noqa: PLR0917 - typer reads options from parameters; nobody calls it by position
@@ -86,11 +89,15 @@ async def _run(spec: EnvironmentSpec, screen: Screen, *, keep: bool) -> Outcome:
 
 async def _keep(consortium: Consortium, screen: Screen) -> None:
     """Leave it running until somebody ends it; what was found stays the result."""
+    # Whoever goes on proposes the upgrade of the samples, whose chaincode somebody has to run.
+    upgrade = manifests.read_sample(UPGRADE_SAMPLE)
+    consortium.serve_asset(ServicePackage.of_manifest(upgrade["spec"]["package"]))
     screen.title("Left running until Ctrl-C; everything it wrote is in " + str(consortium.spec.directory))
-    screen.plain(f"kubectl is {consortium.member(1).cluster.kubectl.program}")
+    screen.plain("Paste into another terminal:")
     for member in consortium.members:
         namespace = f" -n {member.namespace}" if consortium.spec.shares_api_server else ""
-        screen.plain(f"{member.name}: export KUBECONFIG={member.cluster.admin_kubeconfig}; kubectl get ccp{namespace}")
+        command = read_command(write_settings(consortium.spec.directory, member))
+        screen.plain(f"{command}; kubectl get ccp{namespace}")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
