@@ -273,15 +273,16 @@ def _satisfies(identities: Identities, signer: Identity, principal: msp_principa
 
 def _compile_group(group: configtx_pb2.ConfigGroup, path: str) -> dict[str, Policy]:
     """Return the group's policies by relative path, those of its children included (``common/policies/policy.go``)."""
-    children = {name: _compile_group(child, f"{path}/{name}") for name, child in group.groups.items()}
+    children = {name: _compile_group(child, f"{path}/{name}") for name, child in sorted(group.groups.items())}
     found: dict[str, Policy] = {}
+    subs: dict[str, tuple[Policy, ...]] = {}
     for name, item in group.policies.items():
         if not item.HasField("policy"):
             raise PolicySyntaxError(f"policy {name} at path {path} was nil")
         kind, value = item.policy.type, item.policy.value
         try:
             if kind == policies_pb2.Policy.IMPLICIT_META:
-                found[name] = _implicit(value, path, children)
+                found[name] = _implicit(value, path, children, subs)
             elif kind == policies_pb2.Policy.SIGNATURE:
                 found[name] = compile_policy(value)
             else:
@@ -296,20 +297,26 @@ def _compile_group(group: configtx_pb2.ConfigGroup, path: str) -> dict[str, Poli
     return found
 
 
-def _implicit(value: bytes, path: str, children: Mapping[str, Mapping[str, Policy]]) -> ImplicitMetaPolicy:
+def _implicit(
+    value: bytes, path: str, children: Mapping[str, Mapping[str, Policy]], known: dict[str, tuple[Policy, ...]]
+) -> ImplicitMetaPolicy:
+    """Compile a rule over the children; ``known`` are their policies by name, looked for once for all rules of one."""
     definition = decode(
         policies_pb2.ImplicitMetaPolicy, value, PolicySyntaxError, "error unmarshalling to ImplicitMetaPolicy"
     )
     sub_policy = definition.sub_policy
-    subs = tuple(
-        policies.get(_below(sub_policy, f"{path}/{child}"), MissingPolicy(sub_policy))
-        for child, policies in sorted(children.items())
-    )
+    if sub_policy not in known:
+        missing = MissingPolicy(sub_policy)
+        known[sub_policy] = tuple(
+            policies.get(_below(sub_policy, f"{path}/{child}") if sub_policy.startswith("/") else sub_policy, missing)
+            for child, policies in children.items()
+        )
+    subs = known[sub_policy]
     rule = _IMPLICIT_RULES[definition.rule] if 0 <= definition.rule < len(_IMPLICIT_RULES) else str(definition.rule)
     thresholds = {"ANY": 1, "ALL": len(subs), "MAJORITY": len(subs) // 2 + 1}
     return ImplicitMetaPolicy(rule, sub_policy, thresholds.get(rule, 0) if subs else 0, subs)
 
 
 def _below(sub_policy: str, path: str) -> str:
-    """Resolve a sub-policy name inside one child group, where even an absolute one must lie below it."""
-    return sub_policy.removeprefix(f"/{path}/") if sub_policy.startswith("/") else sub_policy
+    """Resolve an absolute sub-policy name inside one child group: it must lie below it."""
+    return sub_policy.removeprefix(f"/{path}/")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from fabric_protos.common import configtx_pb2, policies_pb2
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
@@ -41,10 +42,12 @@ NOBODY = Reach(somebody=False, anybody=False)
 
 
 def policy_reach(root: configtx_pb2.ConfigGroup) -> Mapping[str, Reach]:
-    """Return the reach of every policy by absolute path (``/Channel/Application/Admins``)."""
-    found: dict[str, Reach] = {}
-    _walk(root, "/Channel", _msp_ids(root), found)
-    return found
+    """Return the reach of every policy by absolute path (``/Channel/Application/Admins``).
+
+    The work grows with the size of the config, whatever is in it: updates of strangers are looked at before anything
+    else was checked.
+    """
+    return {f"/Channel/{path}": reach for path, reach in _walk(root, _msp_ids(root)).items()}
 
 
 def group_msp_id(group: configtx_pb2.ConfigGroup) -> str:
@@ -64,53 +67,96 @@ def _msp_ids(group: configtx_pb2.ConfigGroup) -> frozenset[str]:
     return frozenset({own} if own else ()).union(*below)
 
 
-def _walk(group: configtx_pb2.ConfigGroup, path: str, members: AbstractSet[str], found: dict[str, Reach]) -> None:
+def _walk(group: configtx_pb2.ConfigGroup, members: frozenset[str]) -> dict[str, Reach]:
+    """Return the reach of the group's policies and of all below it, by path from the group."""
+    found: dict[str, Reach] = {}
+    below: dict[str, list[Reach]] = {}
     for name, child in group.groups.items():
-        _walk(child, f"{path}/{name}", members, found)
-    children = [f"{path}/{name}" for name in group.groups]
+        for path, reach in _walk(child, members).items():
+            found[f"{name}/{path}"] = reach
+            below.setdefault(path, []).append(reach)
+    children = _Children(len(group.groups), below, members)
     for name, item in group.policies.items():
         try:
-            found[f"{path}/{name}"] = _reach(item.policy, children, members, found)
+            found[name] = _reach(item.policy, children, members)
         except ConfigError:
-            found[f"{path}/{name}"] = NOBODY
+            found[name] = NOBODY
+    return found
 
 
-def _reach(
-    policy: policies_pb2.Policy, children: list[str], members: AbstractSet[str], found: Mapping[str, Reach]
-) -> Reach:
+def _reach(policy: policies_pb2.Policy, children: _Children, members: frozenset[str]) -> Reach:
     if policy.type == policies_pb2.Policy.IMPLICIT_META:
-        rule = decode(policies_pb2.ImplicitMetaPolicy, policy.value, ConfigError, "")
-        subs = [found.get(f"{child}/{rule.sub_policy}", NOBODY) for child in children]
-        # A rule nobody knows needs nobody, as in PolicyManager and in Fabric.
-        needed = (1, len(subs), len(subs) // 2 + 1)[rule.rule] if subs and rule.rule in _SUB_RULES else 0
-        # Every sub-policy is asked with the same signatures.
-        alone = frozenset(each for each in members if sum(each in sub.alone for sub in subs) >= needed)
-        return _count(needed, subs, alone)
+        return children.reach(decode(policies_pb2.ImplicitMetaPolicy, policy.value, ConfigError, ""))
     if policy.type == policies_pb2.Policy.SIGNATURE:
         envelope = decode(policies_pb2.SignaturePolicyEnvelope, policy.value, ConfigError, "")
-        return _rule_reach(envelope, envelope.rule, members)
+        return _Signatures(envelope, members).reach(envelope.rule)
     return NOBODY
 
 
-def _rule_reach(
-    envelope: policies_pb2.SignaturePolicyEnvelope, rule: policies_pb2.SignaturePolicy, members: AbstractSet[str]
-) -> Reach:
-    if rule.WhichOneof("Type") == "n_out_of":
-        needed, parts = rule.n_out_of.n, [_rule_reach(envelope, each, members) for each in rule.n_out_of.rules]
-        # A signature counts for one rule only.
-        alone = frozenset().union(*(part.alone for part in parts)) if needed == 1 else frozenset[str]()
-        return _count(needed, parts, alone if needed > 0 else frozenset(members))
-    if not 0 <= rule.signed_by < len(envelope.identities):
-        return NOBODY
-    principal = envelope.identities[rule.signed_by]
-    kind = _PRINCIPAL_TYPES.get(principal.principal_classification)
-    if kind is None:
-        # Combined and anonymous principals do not name an organization; give them the benefit of the doubt.
-        return Reach(somebody=True, anybody=False, alone=frozenset(members))
-    message = decode(kind, principal.principal, ConfigError, "")
-    msp_id = message.mspid if isinstance(message, identities_pb2.SerializedIdentity) else _identifier(message)
-    is_member = msp_id in members
-    return Reach(somebody=is_member, anybody=False, alone=frozenset({msp_id} if is_member else ()))
+@dataclass(frozen=True, slots=True)
+class _Children:
+    """How many child groups there are, and what their policies reach, by path from the child."""
+
+    count: int
+    below: Mapping[str, list[Reach]]
+    members: frozenset[str]
+    _known: dict[tuple[str, int], Reach] = field(default_factory=dict)
+
+    def reach(self, rule: policies_pb2.ImplicitMetaPolicy) -> Reach:
+        """Return the reach of a rule over the children, which any number of policies may have."""
+        # A rule nobody knows needs nobody, as in PolicyManager and in Fabric.
+        known = self.count and rule.rule in _SUB_RULES
+        needed = (1, self.count, self.count // 2 + 1)[rule.rule] if known else 0
+        key = rule.sub_policy, needed
+        if key not in self._known:
+            subs = self.below.get(rule.sub_policy, [])
+            # Every sub-policy is asked with the same signatures.
+            self._known[key] = _count(needed, subs, self._in_several(subs, needed))
+        return self._known[key]
+
+    def _in_several(self, subs: Sequence[Reach], needed: int) -> frozenset[str]:
+        """Return the organizations that are enough for so many of the sub-policies."""
+        needed -= sum(len(sub.alone) == len(self.members) for sub in subs)
+        if needed <= 0:
+            return self.members
+        found = Counter(chain.from_iterable(sub.alone for sub in subs if len(sub.alone) < len(self.members)))
+        return frozenset(each for each, times in found.items() if times >= needed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signatures:
+    """A signature policy, its principals read once however often its rule names them."""
+
+    envelope: policies_pb2.SignaturePolicyEnvelope
+    members: frozenset[str]
+    _known: dict[int, Reach] = field(default_factory=dict)
+
+    def reach(self, rule: policies_pb2.SignaturePolicy) -> Reach:
+        """Return the reach of a rule; raises ConfigError for an unreadable principal."""
+        if rule.WhichOneof("Type") == "n_out_of":
+            needed, parts = rule.n_out_of.n, [self.reach(each) for each in rule.n_out_of.rules]
+            return _count(needed, parts, self._in_one(parts, needed))
+        if not 0 <= rule.signed_by < len(self.envelope.identities):
+            return NOBODY
+        if rule.signed_by not in self._known:
+            self._known[rule.signed_by] = self._principal_reach(self.envelope.identities[rule.signed_by])
+        return self._known[rule.signed_by]
+
+    def _in_one(self, parts: Sequence[Reach], needed: int) -> frozenset[str]:
+        """Return the organizations of which one signature is enough: it counts for one part only."""
+        if needed <= 0 or (needed == 1 and any(len(part.alone) == len(self.members) for part in parts)):
+            return self.members
+        return frozenset(chain.from_iterable(part.alone for part in parts)) if needed == 1 else frozenset()
+
+    def _principal_reach(self, principal: msp_principal_pb2.MSPPrincipal) -> Reach:
+        kind = _PRINCIPAL_TYPES.get(principal.principal_classification)
+        if kind is None:
+            # Combined and anonymous principals do not name an organization; give them the benefit of the doubt.
+            return Reach(somebody=True, anybody=False, alone=self.members)
+        message = decode(kind, principal.principal, ConfigError, "")
+        msp_id = message.mspid if isinstance(message, identities_pb2.SerializedIdentity) else _identifier(message)
+        is_member = msp_id in self.members
+        return Reach(somebody=is_member, anybody=False, alone=frozenset({msp_id} if is_member else ()))
 
 
 def _identifier(message: Message) -> str:
@@ -119,7 +165,7 @@ def _identifier(message: Message) -> str:
     return ""
 
 
-def _count(needed: int, parts: list[Reach], alone: frozenset[str]) -> Reach:
+def _count(needed: int, parts: Sequence[Reach], alone: frozenset[str]) -> Reach:
     return Reach(
         somebody=sum(part.somebody for part in parts) >= needed,
         anybody=sum(part.anybody for part in parts) >= needed,

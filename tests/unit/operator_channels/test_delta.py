@@ -233,3 +233,14 @@ def test_a_definition_says_what_the_msp_says() -> None:
     read = read_definition(msp_config_pb2.FabricMSPConfig.FromString(msp.config))
 
     assert read.to_json() == definition("Org4MSP")
+
+
+def test_as_many_organizations_as_one_proposal_may_add_are_no_flood() -> None:
+    def added(msp_id: str) -> dict[str, Any]:
+        more = {"anchorPeers": [{"host": "peer9", "port": 7051}], "ordererEndpoints": ["orderer9:7050"]}
+        fields = {"mspID": msp_id, "definition": definition(msp_id), "groups": ["Application", "Orderer"], **more}
+        return {"addOrganization": fields}
+
+    delta = delta_of(*(added(f"New{number}MSP") for number in range(32)))
+
+    assert sum("organization New" in line for line in delta.lines) == 64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -141,14 +142,42 @@ def plan_update_on(start: ChannelConfig, change: dict[str, Any]) -> bytes:
     return plan({"changes": [change]}, on=start).content.update_bytes  # type: ignore[union-attr]
 
 
-def test_a_flood_of_elements_is_refused_before_anything_is_computed() -> None:
-    update = configtx_pb2.ConfigUpdate(channel_id=channel.CHANNEL)
+def named(update: configtx_pb2.ConfigUpdate) -> None:
+    """Groups that the channel has not, as a read set would name them by the thousand."""
     for number in range(5000):
-        update.write_set.groups[f"g{number}"].version = 0
+        update.read_set.groups["Application"].groups["Org1"].values[f"v{number}"].version = 0
+
+
+def organizations(update: configtx_pb2.ConfigUpdate) -> None:
+    """A new organization with no more than a name, and a policy for each."""
+    application = update.write_set.groups["Application"]
+    for number in range(350):
+        application.groups[f"g{number}"].version = 0
+        application.policies[f"p{number}"].version = 0
+
+
+def principals(update: configtx_pb2.ConfigUpdate) -> None:
+    """A standing policy that becomes a rule of tens of thousands of principals."""
+    update.write_set.groups["Application"].policies["Admins"].policy.value = bytes(70_000)
+
+
+@pytest.mark.parametrize(
+    ("fill", "refusal"),
+    [
+        pytest.param(named, "names more than 4000 elements", id="elements"),
+        pytest.param(organizations, "adds more than 640 elements", id="new elements"),
+        pytest.param(principals, "take more than 65536 bytes", id="principals"),
+    ],
+)
+def test_a_flood_is_refused_before_anything_is_computed(
+    fill: Callable[[configtx_pb2.ConfigUpdate], None], refusal: str
+) -> None:
+    update = configtx_pb2.ConfigUpdate(channel_id=channel.CHANNEL)
+    fill(update)
 
     refused = judge_raw(config(), update.SerializeToString())
 
-    assert "more than 4000 elements" in str(refused)
+    assert refusal in str(refused)
 
 
 def test_words_said_twice_are_no_agreement() -> None:

@@ -6,7 +6,7 @@ compares it, decoded, with what the proposer wrote.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -33,6 +33,10 @@ from opssc_operator.domain.channels.application import ChangeRefused, apply_chan
 
 MAX_ELEMENTS: Final = 4000
 """Groups, values and policies an update may name, read and written: twice what a channel of 200 organizations has."""
+MAX_NEW_ELEMENTS: Final = 640
+"""Those of them that the channel does not have yet: twice what its 32 changes can add, and little to go through."""
+MAX_POLICY_BYTES: Final = 64 * 1024
+"""What the policies that it writes may take together: a rule of thousands of principals is gone through many times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: 
 
     What an orderer would refuse whoever signs is refused here, before anybody is asked.
     """
-    _refuse_flood(update)
+    _refuse_flood(update, config.config.channel_group)
     try:
         refuse_first(find_update_hazards(config, update, governance=governance))
         updated = config.rehearse(update, now=at)
@@ -97,20 +101,31 @@ def same_update(one: bytes, other: bytes) -> bool:
     return bool(first == second) and len(second.SerializeToString(deterministic=True)) == len(other)
 
 
-def _refuse_flood(update: bytes) -> None:
+def _refuse_flood(update: bytes, standing: configtx_pb2.ConfigGroup) -> None:
     """Refuse what would keep every organization busy, before anything is computed from it."""
     decoded = configtx_pb2.ConfigUpdate()
     try:
         decoded.ParseFromString(update)
     except DecodeError as exc:
         raise ChangeRefused("the update is no ConfigUpdate message") from exc
-    waiting, found = [decoded.read_set, decoded.write_set], 0
+    nothing = configtx_pb2.ConfigGroup()
+    waiting, found, new, rules = [(decoded.read_set, standing), (decoded.write_set, standing)], 0, 0, 0
     while waiting:
-        group = waiting.pop()
+        group, before = waiting.pop()
         found += 1 + len(group.values) + len(group.policies)
-        waiting.extend(group.groups.values())
+        new += (before is nothing) + _absent(group.values, before.values) + _absent(group.policies, before.policies)
+        rules += sum(len(item.policy.value) for item in group.policies.values())
+        waiting += [(child, before.groups.get(name, nothing)) for name, child in group.groups.items()]
         if found + len(waiting) > MAX_ELEMENTS:
             raise ChangeRefused(f"the update names more than {MAX_ELEMENTS} elements; split it")
+        if new > MAX_NEW_ELEMENTS:
+            raise ChangeRefused(f"the update adds more than {MAX_NEW_ELEMENTS} elements; split it")
+        if rules > MAX_POLICY_BYTES:
+            raise ChangeRefused(f"the policies of the update take more than {MAX_POLICY_BYTES} bytes; split it")
+
+
+def _absent(names: Iterable[str], standing: Container[str]) -> int:
+    return sum(name not in standing for name in names)
 
 
 def _rule(config: ChannelConfig, verdicts: Sequence[Verdict]) -> Rule:
