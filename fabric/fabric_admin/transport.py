@@ -30,7 +30,6 @@ MAX_MESSAGE_BYTES: Final = 100 * 1024 * 1024
 
 _OPTIONS: Final = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     # Servers disconnect clients that ping more than once a minute (peer.keepalive.minInterval).
     ("grpc.keepalive_time_ms", 75_000),
     ("grpc.keepalive_timeout_ms", 20_000),
@@ -82,14 +81,15 @@ class Endpoint:
 class Connection:
     """One gRPC channel to one endpoint; make it inside a running event loop and close it.
 
-    Raises IdentityError when the endpoint's TLS material cannot be read.
+    A longer message than ``max_message_bytes`` is not received. Raises IdentityError when the endpoint's TLS material
+    cannot be read.
     """
 
     __slots__ = ("channel", "endpoint")
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, max_message_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self.endpoint = endpoint
-        self.channel: grpc.aio.Channel = _open_channel(endpoint)
+        self.channel: grpc.aio.Channel = _open_channel(endpoint, max_message_bytes)
 
     async def __aenter__(self) -> Self:
         return self
@@ -165,16 +165,19 @@ class Connection:
             raise TransportError(self.endpoint.address, "the connection was closed during the call") from exc
 
 
-def _open_channel(endpoint: Endpoint) -> grpc.aio.Channel:
+def _open_channel(endpoint: Endpoint, max_message_bytes: int) -> grpc.aio.Channel:
+    options: tuple[tuple[str, str | int], ...] = (
+        *_OPTIONS,
+        ("grpc.max_receive_message_length", max_message_bytes),
+    )
     if endpoint.tls_ca is None:
-        return grpc.aio.insecure_channel(endpoint.address, options=_OPTIONS)
+        return grpc.aio.insecure_channel(endpoint.address, options=options)
     _load_certificates(endpoint.tls_ca, "TLS CA certificate", endpoint.address)
     if (endpoint.client_certificate is None) is not (endpoint.client_key is None):
         raise IdentityError(f"{endpoint.address}: give a client TLS certificate and its key together, or neither")
     if endpoint.client_certificate is not None:
         _load_certificates(endpoint.client_certificate, "client TLS certificate", endpoint.address)
     credentials = grpc.ssl_channel_credentials(endpoint.tls_ca, endpoint.client_key, endpoint.client_certificate)
-    options: tuple[tuple[str, str | int], ...] = _OPTIONS
     if endpoint.server_name is not None:
         options += (("grpc.ssl_target_name_override", endpoint.server_name),)
         options += (("grpc.default_authority", endpoint.server_name),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment.manifests import made_up_digest
 from opssc_tools.environment.objects import condition
 from opssc_tools.environment.spec import GOVERNANCE_CHANNEL
 
@@ -280,6 +282,28 @@ async def test_a_chaincode_server_that_peers_do_not_reach_is_named_and_stops_not
     # and a server that is started is noticed
     scenario.serve()
     await scenario.until(ConditionType.RUNTIME_READY, "True", "ServerReached", first)
+
+
+async def test_peers_are_not_sent_to_a_server_that_runs_another_package(new_scenario: Callable[..., Scenario]) -> None:
+    # Given
+    scenario = new_scenario("mychannel")
+    await scenario.deploy()
+    package = replace(scenario.package, name="newer", digest=made_up_digest("newer"))
+    following = scenario.following(2, package)
+
+    # When the next version says that its server is where that of the first one still runs
+    await following.propose()
+    await following.agree()
+
+    # Then
+    await following.until(ConditionType.RUNTIME_READY, "Unknown", "ServerNotAsked")
+    message = condition(following.seen_by(following.creator), ConditionType.RUNTIME_READY)["message"]
+    assert scenario.package.label in message
+
+    # and blocks of the channel go on being committed, which a peer that waits for a server does not do
+    other = new_scenario("mychannel")
+    await other.deploy()
+    await oracle.assert_usable(other)
 
 
 async def join_from_snapshot(member: Member, channel: str) -> None:

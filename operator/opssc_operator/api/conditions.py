@@ -147,6 +147,8 @@ class Reason(StrEnum):
     SUBMISSION_REFUSED = "SubmissionRefused"
     SERVER_NOT_READY = "ServerNotReady"
     SERVER_UNREACHABLE = "ServerUnreachable"
+    SERVER_MISMATCH = "ServerMismatch"
+    SERVER_SILENT = "ServerSilent"
     SERVER_NOT_ASKED = "ServerNotAsked"
     SERVER_NOT_MANAGED = "ServerNotManaged"
     INIT_FAILED = "InitFailed"

@@ -9,7 +9,16 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from opssc_chaincode.model import ChaincodeContent, ChannelContent, Charter, Content, Facts, Kind, Proposal
+from opssc_chaincode.model import (
+    CcaasPackage,
+    ChaincodeContent,
+    ChannelContent,
+    Charter,
+    Content,
+    Facts,
+    Kind,
+    Proposal,
+)
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.channels.admission import sends_away
@@ -26,7 +35,8 @@ Slot = tuple[str, str, int]
 class Outline:
     """One proposal on the ledger; ``said`` changes with every vote, report and closing.
 
-    ``leaves`` is the channel that it takes the own organization out of.
+    ``leaves`` is the channel that it takes the own organization out of, and ``server_address`` where its package
+    explicitly says that the chaincode server is.
     """
 
     ref: ProposalRef
@@ -41,6 +51,7 @@ class Outline:
     said: int
     package_id: str | None = None
     leaves: str | None = None
+    server_address: str | None = None
 
     def open_at(self, now: datetime) -> bool:
         """Whether votes still matter at ``now``."""
@@ -59,6 +70,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
         leaves=sends_away(proposal.content, own_msp_id),
+        server_address=server_address_of(proposal.content),
         accepted=tally.accepted,
         ended=ended(tally),
         awaits_own_vote=own_msp_id in proposal.snapshot.members
@@ -79,6 +91,12 @@ def slot_of(content: Content) -> Slot | None:
             return "", content.previous or "", content.version
         case _:
             return None
+
+
+def server_address_of(content: Content) -> str | None:
+    """Where a package explicitly says that its chaincode server is; None otherwise."""
+    source = content.package.source if isinstance(content, ChaincodeContent) else None
+    return source.connection.address if isinstance(source, CcaasPackage) else None
 
 
 def rivals_of(content: Content, outlines: Iterable[Outline]) -> tuple[ProposalRef, ...]:

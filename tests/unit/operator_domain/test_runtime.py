@@ -5,10 +5,38 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from unit.chaincode import strategies as ledger
 
+from opssc_chaincode.model import (
+    CcaasPackage,
+    ChaincodeContent,
+    Connection,
+    Facts,
+    Image,
+    KubernetesPackage,
+    Package,
+    ccaas_label,
+)
 from opssc_operator.api.conditions import Reason
-from opssc_operator.domain.runtime import PeerReach, Reached, judge_reach, read_refusal
+from opssc_operator.domain.outline import outline_of
+from opssc_operator.domain.runtime import (
+    LOOK_AGAIN_SECONDS,
+    START_UP_SECONDS,
+    PeerReach,
+    Reached,
+    RuntimeSeen,
+    ServerAddress,
+    find_server,
+    judge_reach,
+    pause_after,
+    read_refusal,
+)
 
+PACKAGE_ID = f"asset:{'a' * 64}"
+ANOTHER_ID = f"asset:{'b' * 64}"
+ADDRESS = "asset.org1.svc:9999"
+OWN = ServerAddress(ADDRESS, asked=True)
+SHARED = ServerAddress(ADDRESS, asked=True, shared_with="asset-2")
 DOWN = (
     "error in simulation: failed to execute transaction 0a: could not launch chaincode basic:00: connection to basic:0 "
     "failed: error cannot create connection for basic:00: error creating grpc connection to 127.0.0.1:9999: failed to "
@@ -51,18 +79,121 @@ def test_only_the_peers_own_words_about_launching_say_that_a_server_is_gone(
         pytest.param((Reached.YES, Reached.NO), "False", Reason.SERVER_UNREACHABLE, id="one-does-not"),
         pytest.param((Reached.UNKNOWN, Reached.NO), "False", Reason.SERVER_UNREACHABLE, id="one-is-sure"),
         pytest.param((Reached.UNKNOWN, Reached.YES), "Unknown", Reason.SERVER_NOT_ASKED, id="not-all-say"),
+        pytest.param((Reached.SILENT, Reached.YES), "Unknown", Reason.SERVER_SILENT, id="one-is-silent"),
+        pytest.param((Reached.SILENT, Reached.NO), "False", Reason.SERVER_UNREACHABLE, id="one-is-silent-one-is-sure"),
     ],
 )
 def test_every_peer_has_to_reach_the_server(answers: tuple[Reached, ...], status: str, reason: Reason) -> None:
-    verdict = judge_reach(PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers))
+    reaches = tuple(PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers))
+
+    verdict = judge_reach(RuntimeSeen(PACKAGE_ID, reaches=reaches))
+
     assert verdict is not None
     assert (verdict.status, verdict.reason) == (status, reason)
 
 
 def test_nothing_is_said_before_anybody_was_asked() -> None:
-    assert judge_reach(()) is None
+    assert judge_reach(None) is None
+    assert judge_reach(RuntimeSeen(PACKAGE_ID)) is None
 
 
 @given(st.text())
 def test_any_text_is_read_and_its_address_is_bounded(text: str) -> None:
     assert len(read_refusal("peer0", f"could not launch chaincode {text}").address) <= 253
+
+
+@pytest.mark.parametrize(
+    ("server", "registers", "said"),
+    [
+        pytest.param(OWN, ANOTHER_ID, ("False", Reason.SERVER_MISMATCH, f"runs {ANOTHER_ID}; "), id="another-package"),
+        pytest.param(OWN, "\x1b[31m" * 999, ("False", Reason.SERVER_MISMATCH, "runs something else; "), id="hostile"),
+        pytest.param(OWN, "", ("False", Reason.SERVER_MISMATCH, "runs something else; "), id="nothing"),
+        pytest.param(SHARED, None, ("Unknown", Reason.SERVER_NOT_ASKED, "package asset-2 has the same"), id="shared"),
+        pytest.param(SHARED, ANOTHER_ID, ("False", Reason.SERVER_MISMATCH, ANOTHER_ID), id="shared-and-the-other-runs"),
+    ],
+)
+def test_peers_are_not_asked_where_they_would_find_the_server_of_another_package(
+    server: ServerAddress, registers: str | None, said: tuple[str, Reason, str]
+) -> None:
+    seen = RuntimeSeen(PACKAGE_ID, server, registers)
+
+    verdict = judge_reach(seen)
+
+    assert not seen.may_ask_peers
+    assert verdict is not None
+    assert (verdict.status, verdict.reason) == said[:2]
+    assert said[2] in verdict.message
+    assert ADDRESS in verdict.message
+    assert len(verdict.message) < 500
+
+
+@pytest.mark.parametrize(
+    ("server", "registers"),
+    [
+        pytest.param(None, None, id="no-server-named"),
+        pytest.param(OWN, None, id="cannot-be-asked"),
+        pytest.param(OWN, PACKAGE_ID, id="itself"),
+        pytest.param(SHARED, PACKAGE_ID, id="itself-at-a-shared-address"),
+    ],
+)
+def test_peers_are_asked_otherwise(server: ServerAddress | None, registers: str | None) -> None:
+    assert RuntimeSeen(PACKAGE_ID, server, registers).may_ask_peers
+
+
+@given(
+    st.lists(st.sampled_from(Reached), max_size=4),
+    st.floats(min_value=0.0, max_value=100.0),
+)
+def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(answers: list[Reached], seconds: float) -> None:
+    reaches = [PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers)]
+    waited = START_UP_SECONDS if Reached.SILENT in answers else seconds
+
+    pause = pause_after(reaches, seconds)
+
+    assert pause >= max(30 * waited, LOOK_AGAIN_SECONDS)
+    assert (pause == float("inf")) is (set(answers) == {Reached.YES})
+
+
+def test_a_server_that_refuses_at_once_is_looked_for_again_soon() -> None:
+    assert pause_after([PeerReach("peer0", Reached.NO)], 0.01) == LOOK_AGAIN_SECONDS
+
+
+def served(name: str, address: str) -> Facts:
+    connection = Connection(port=9999, address=address)
+    label = ccaas_label(name, ledger.DIGEST, connection)
+    image = Image(name=f"registry.example.com/{name}", digest=ledger.DIGEST)
+    package = Package(ccaas=CcaasPackage(label=label, image=image, connection=connection))
+    content = ledger.chaincode_content(name, package=package)
+    return Facts(proposal=ledger.proposal(ledger.document(proposal_id=f"{name}-1", content=content)))
+
+
+@pytest.mark.parametrize(
+    ("address", "asked"),
+    [
+        pytest.param("asset.svc:9999", True, id="a-name"),
+        pytest.param("{{.chaincode_host}}:9999", False, id="filled-in-by-each-peer"),
+    ],
+)
+def test_another_package_at_the_same_address_is_known_once_it_is_accepted(address: str, *, asked: bool) -> None:
+    # Given
+    first, second = served("asset", address), served("other", address)
+    agreeing = (ledger.vote(second.proposal, "Org1MSP"), ledger.vote(second.proposal, "Org2MSP"))
+    accepted = second.model_copy(update={"votes": agreeing})
+    content = first.proposal.content
+    assert isinstance(content, ChaincodeContent)
+    assert content.package_id is not None
+
+    # When
+    before = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, second)])
+    after = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, accepted)])
+
+    # Then
+    assert before == ServerAddress(address, asked=asked)
+    assert after == ServerAddress(address, asked=asked, shared_with=second.proposal.content.package.label)
+
+
+def test_a_package_without_a_server_of_its_own_names_none() -> None:
+    package = Package(k8s=KubernetesPackage(label="asset", image=Image(name="r.example/asset", digest=ledger.DIGEST)))
+
+    assert find_server(ledger.chaincode_content(package=package), PACKAGE_ID, []) is None
+    assert find_server(None, PACKAGE_ID, []) is None

@@ -25,7 +25,7 @@ from opssc_operator.domain.keeping import Origin, judge_origin
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
-from opssc_operator.domain.runtime import LOOK_AGAIN_SECONDS, PeerReach, judge_reach
+from opssc_operator.domain.runtime import RuntimeSeen, judge_reach
 from opssc_operator.domain.servers import ServerLook, judge_runtime
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
@@ -60,7 +60,7 @@ class ChaincodeWork:
     origin: Origin | None = None
     initialization: InitObserved | None = None
     server: ServerLook | None = None
-    reaches: tuple[PeerReach, ...] = ()
+    runtime: RuntimeSeen | None = None
 
     @property
     def choice_problem(self) -> Verdict | None:
@@ -166,14 +166,15 @@ class ChaincodeWork:
         if managed is not None and managed.status != "Unknown":
             return {ConditionType.RUNTIME_READY: managed}
         # Nobody waits for what others run: it is shown, and Ready does not depend on it.
-        seen = judge_reach(self.reaches) or managed
+        seen = judge_reach(self.runtime) or managed
         return {} if seen is None else {ConditionType.RUNTIME_READY: seen}
 
     def _look_again(self, seconds: float | None) -> float | None:
-        seen = judge_reach(self.reaches)
-        if seen is None or seen.holds:
+        verdict = judge_reach(self.runtime)
+        if self.runtime is None or verdict is None or verdict.holds:
             return seconds
-        return LOOK_AGAIN_SECONDS if seconds is None else min(seconds, LOOK_AGAIN_SECONDS)
+        pause = self.runtime.again_seconds
+        return pause if seconds is None else min(seconds, pause)
 
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None

@@ -24,7 +24,7 @@ from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Outset, Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.report import own_report
-from opssc_operator.domain.runtime import PeerReach
+from opssc_operator.domain.runtime import RuntimeSeen, find_server
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import Grounds, judge_staleness, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
@@ -127,7 +127,7 @@ class ChaincodeWorker:
             origin=kept.origin,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )
-        work = replace(work, reaches=_look_at_runtime(work, observed, session))
+        work = replace(work, runtime=_look_at_runtime(work, observed, session))
         if needs_look(target, deployment):
             seen = await session.initializations.observe(
                 target.channel, target.definition, reported_calls(facts), holders(deployment)
@@ -156,10 +156,14 @@ class ChaincodeWorker:
 
 def _look_at_runtime(
     work: ChaincodeWork, observed: ProposalObserved, session: OrganizationSession
-) -> tuple[PeerReach, ...]:
-    """What own peers say about the server of a committed definition; they are asked beside this reconcile."""
+) -> RuntimeSeen | None:
+    """What the server of a committed definition and own peers say; they are asked beside this reconcile."""
     target, peers = work.target, tuple(peer.name for peer in work.deployment.peers if peer.installed)
-    if target.package_id is None or not peers or not is_committed(target, work.deployment):
-        return ()
-    runtime = Runtime(target.channel, target.definition.name, target.package_id, peers)
+    # Which packages share an address is not known before the ledger is.
+    known = session.view.loaded and is_committed(target, work.deployment)
+    if target.package_id is None or not peers or not known:
+        return None
+    content = None if work.choice is None else work.choice.content
+    server = find_server(content, target.package_id, session.view.outlines())
+    runtime = Runtime(target.channel, target.definition.name, target.package_id, peers, server)
     return session.runtimes.look(runtime, lambda: session.wake(observed.ref))
