@@ -179,9 +179,11 @@ def test_another_package_at_the_same_address_is_known_once_it_is_accepted(addres
     first, second = served("asset", address), served("other", address)
     agreeing = (ledger.vote(second.proposal, "Org1MSP"), ledger.vote(second.proposal, "Org2MSP"))
     accepted = second.model_copy(update={"votes": agreeing})
-    content = first.proposal.content
+    content, other = first.proposal.content, second.proposal.content
     assert isinstance(content, ChaincodeContent)
-    assert content.package_id is not None
+    assert isinstance(other, ChaincodeContent)
+    assert content.package_id
+    assert other.package.label
 
     # When
     before = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, second)])
@@ -189,7 +191,7 @@ def test_another_package_at_the_same_address_is_known_once_it_is_accepted(addres
 
     # Then
     assert before == ServerAddress(address, asked=asked)
-    assert after == ServerAddress(address, asked=asked, shared_with=second.proposal.content.package.label)
+    assert after == ServerAddress(address, asked=asked, shared_with=other.package.label)
 
 
 def test_a_package_without_a_server_of_its_own_names_none() -> None:
