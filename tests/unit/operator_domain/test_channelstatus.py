@@ -14,7 +14,7 @@ from fabric_admin.channelconfig import ChannelConfig, edits
 from fabric_admin.definition import CollectionConfig, Definition, collection_package, signature_policy_parameter
 from fabric_admin.rule import NOutOf
 from opssc_operator.api.channel import MAX_CHAINCODES, ChaincodeOrigin, channel_object_name
-from opssc_operator.api.conditions import ConditionType
+from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.channelstatus import (
     ChannelObserved,
@@ -23,6 +23,7 @@ from opssc_operator.domain.channelstatus import (
     channel_status,
     keep_height,
     rule_words,
+    shut_out_conditions,
 )
 from opssc_operator.domain.consenterexpiry import ConsenterEnd
 
@@ -209,3 +210,17 @@ def test_no_two_channels_share_an_object() -> None:
 
     assert len(names) == 8
     assert all(len(name) <= 253 for name in names)
+
+
+def test_orderers_that_refuse_without_a_proposal_leave_what_the_own_peers_show() -> None:
+    # Given
+    shown = channel_conditions(observed())
+
+    # When
+    conditions = shut_out_conditions(shown, "mychannel")
+
+    # Then
+    member = conditions[ConditionType.MEMBER]
+    assert (member.status, member.reason) == ("Unknown", Reason.ORDERERS_REFUSE)
+    assert "orderers of mychannel let this organization read nothing" in member.message
+    assert {**conditions, ConditionType.MEMBER: shown[ConditionType.MEMBER]} == shown

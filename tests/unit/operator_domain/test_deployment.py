@@ -128,6 +128,23 @@ def test_an_approval_of_which_only_the_hash_is_left_is_judged_by_it_and_never_re
     assert Approve() not in decision.actions
 
 
+@pytest.mark.parametrize(
+    ("agreed", "message"),
+    [
+        pytest.param(("Org1MSP",), "", id="not-possible"),
+        pytest.param(("Org1MSP", "Org2MSP"), "waiting for the commit transaction", id="possible"),
+    ],
+)
+def test_until_the_own_peer_shows_the_definition_its_commit_is_awaited(agreed: tuple[str, ...], message: str) -> None:
+    # When
+    decision = decide_deployment(TARGET, observed(approvals={name: name in agreed for name in ORGANIZATIONS}))
+
+    # Then
+    assert (decision.committed.status, decision.committed.reason) == ("False", Reason.AWAITING_COMMIT)
+    assert decision.committed.message == message
+    assert decision.commit_possible is bool(message)
+
+
 def test_an_install_that_failed_is_waited_for_without_an_event() -> None:
     # Given
     broken = replace(LACKING, problem="disk full", attempts=2, wait_seconds=1.5)

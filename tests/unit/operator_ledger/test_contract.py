@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
 from fabric_admin.errors import ChaincodeError, ErrorDetail, FabricError, GatewayError
+from opssc_operator.api.conditions import Reason
 from opssc_operator.errors import TransientError
-from opssc_operator.ledger.contract import LAGGING_SECONDS, ContractRefused, refusals
+from opssc_operator.ledger.contract import LAGGING_SECONDS, ContractRefused, OpsContract, refusals
+
+if TYPE_CHECKING:
+    from opssc_operator.ledger.peers import OwnPeers
 
 OWN = "Org1MSP"
 
@@ -32,6 +38,7 @@ def test_a_refusal_of_the_own_peer_or_of_several_organizations_is_believed(failu
     with pytest.raises(ContractRefused) as caught, refusals("Vote", OWN):
         raise failure
     assert caught.value.code == code
+    assert caught.value.reason == Reason.REFUSED_BY_CONTRACT
 
 
 @pytest.mark.parametrize(
@@ -48,3 +55,38 @@ def test_what_one_other_organization_says_is_tried_again(failure: FabricError, r
     with pytest.raises(TransientError) as caught, refusals("Vote", OWN):
         raise failure
     assert caught.value.retry_after == retry_after
+
+
+class Peers:
+    """One own peer, on which the contract gives an answer of another version."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    async def on(self, channel: str) -> Peers:
+        del channel
+        return self
+
+    @property
+    def client_gateway(self) -> Peers:
+        return self
+
+    async def evaluate(self, *_: object, **__: object) -> bytes:
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"not json", id="not-json"),
+        pytest.param(b'{"colour":"blue"}', id="other-fields"),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_says_that_the_versions_do_not_fit(answer: bytes) -> None:
+    contract = OpsContract(OWN, cast("OwnPeers", Peers(answer)), "ops-channel", "opssc")
+
+    with pytest.raises(TransientError) as caught:
+        await contract.fetch_version()
+
+    assert caught.value.reason == Reason.CONTRACT_MISMATCH
+    assert "upgrade one of them" in caught.value.message

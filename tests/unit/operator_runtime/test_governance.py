@@ -10,7 +10,7 @@ import pytest
 from unit.operator_domain.test_content import CHANNEL, manifest
 from unit.operator_runtime.charters import DefaultCharter
 
-from fabric_admin.definition import signature_policy_parameter
+from fabric_admin.definition import Definition, signature_policy_parameter
 from opssc_chaincode.model import Kind as LedgerKind
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization, FabricOrganizationSpec
@@ -116,6 +116,100 @@ async def test_one_peer_that_takes_no_package_keeps_nobody_from_a_contract_that_
     assert governance.count(spec, opened, "1.0").verdict == looks[0].verdict
     assert session.installs == 2
     assert session.target.definition.validation_parameter == signature_policy_parameter(MAJORITY)
+
+
+class Bootstrap(Session):
+    """A contract that stands as the test says: committed with another definition, not at all, or with a policy."""
+
+    committed: Committed | None = None
+    peer = PeerState("peer0", reachable=True, on_channel=True, installed=True)
+
+    async def observe(self, target: Target, rule: NOutOf) -> DeploymentObserved:
+        self.target = target
+        return DeploymentObserved("Org1MSP", (self.peer,), self.committed, None, {}, {}, rule)
+
+    async def perform(self, action: object, *_: object) -> None:
+        """Nothing comes of it yet."""
+        del action
+
+    async def fetch_committed(self, *_: object) -> Committed | None:
+        return self.committed
+
+
+BUSY = PeerState("peer0", reachable=True, on_channel=True, problem="docker", problem_reason=Reason.INSTALL_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("peer", "committed", "reason", "message"),
+    [
+        pytest.param(Bootstrap.peer, None, Reason.BOOTSTRAPPING, "", id="under-way"),
+        pytest.param(BUSY, None, Reason.INSTALL_FAILED, "docker", id="a-reason-that-says-more"),
+        pytest.param(
+            Bootstrap.peer,
+            Definition(name="opssc", version="0.9", sequence=1),
+            Reason.CONTRACT_MISMATCH,
+            "make governance.bootstrap what is committed, or remove it",
+            id="another-one-is-committed",
+        ),
+    ],
+)
+async def test_a_bootstrap_that_is_not_done_says_where_it_stands(
+    spec: FabricOrganizationSpec, peer: PeerState, committed: Definition | None, reason: Reason, message: str
+) -> None:
+    # Given
+    session = Bootstrap()
+    session.peer, session.committed = peer, None if committed is None else Committed(committed, {})
+
+    # When
+    look = await Governance().look(spec, cast("OrganizationSession", session))
+
+    # Then
+    assert (look.verdict.status, look.verdict.reason) == ("False", reason)
+    assert message in look.verdict.message
+
+
+def contract(parameter: bytes) -> Committed:
+    return Committed(Definition(name="opssc", version="1.0", sequence=1, validation_parameter=parameter), {})
+
+
+@pytest.mark.parametrize(
+    ("committed", "reason", "message"),
+    [
+        pytest.param(None, Reason.CONTRACT_NOT_COMMITTED, "deploy it, or set governance.bootstrap", id="not-committed"),
+        pytest.param(
+            contract(signature_policy_parameter("OR('Org1MSP.peer', 'Org2MSP.peer')")),
+            Reason.CONTRACT_POLICY_TOO_WEAK,
+            "met by 1 of 3 organizations, 2 are required",
+            id="a-minority-suffices",
+        ),
+        pytest.param(
+            contract(b"no policy"),
+            Reason.CONTRACT_POLICY_TOO_WEAK,
+            "cannot be judged",
+            id="a-policy-nobody-understands",
+        ),
+        pytest.param(
+            contract(signature_policy_parameter(MAJORITY)), Reason.CONTRACT_COMMITTED, "", id="as-it-should-be"
+        ),
+    ],
+)
+async def test_without_a_bootstrap_the_contract_has_to_be_there_and_need_a_majority(
+    spec: FabricOrganizationSpec, committed: Committed | None, reason: Reason, message: str
+) -> None:
+    # Given
+    governance = spec.governance.model_copy(update={"bootstrap": None})
+    session = Bootstrap()
+    session.committed = committed
+
+    # When
+    look = await Governance().look(
+        spec.model_copy(update={"governance": governance}), cast("OrganizationSession", session)
+    )
+
+    # Then
+    assert look.verdict.reason is reason
+    assert look.verdict.holds is (reason is Reason.CONTRACT_COMMITTED)
+    assert message in look.verdict.message
 
 
 def outline(creator: str, number: int, *, over: bool = False) -> Outline:

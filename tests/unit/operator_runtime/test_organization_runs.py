@@ -110,6 +110,47 @@ async def test_the_next_look_takes_a_new_certificate_without_a_restart(manifests
     assert after.settings.admin.certificate_pem != before.settings.admin.certificate_pem
 
 
+async def test_while_no_own_peer_answers_nothing_is_known_of_governance(manifests: Manifests) -> None:
+    # Given: an address where nobody listens
+    store, cluster, queue = ObjectStore(), OpenCluster(), WorkQueue()
+    body = manifests.organization()
+    body["spec"]["peers"] = {"explicit": [{"name": "peer0", "address": "127.0.0.1:1", "tlsCA": {"pem": CA_PEM}}]}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    sessions = Sessions(store, queue)
+
+    # When
+    await OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    ).reconcile(organization_key("org1", "org1"))
+    await sessions.close()
+
+    # Then
+    conditions = {item["type"]: item["reason"] for item in cluster.written[-1]["conditions"]}
+    assert conditions["GovernanceReady"] == "GovernanceUnavailable"
+    assert conditions["PeersReady"] == "PeerUnreachable"
+
+
+async def test_a_second_organization_of_a_namespace_is_told_whose_it_is(manifests: Manifests) -> None:
+    # Given: the older one owns the namespace
+    store, cluster, queue = ObjectStore(), OpenCluster(), WorkQueue()
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    second = manifests.organization("second", "Org2MSP", creationTimestamp="2026-11-21T09:30:00Z")
+    store.put(Kind.FABRIC_ORGANIZATION, second)
+    sessions = Sessions(store, queue)
+
+    # When
+    result = await OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    ).reconcile(organization_key("org1", "second"))
+
+    # Then
+    conditions = {item["type"]: item for item in cluster.written[-1]["conditions"]}
+    assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == ("False", "DuplicateOrganization")
+    assert "the namespace belongs to FabricOrganization org1; delete one of them" in conditions["Ready"]["message"]
+    assert conditions["Stalled"]["status"] == "True"
+    assert result.requeue_after_seconds is None
+
+
 class Session:
     """An organization whose one peer shows a contract, which answers unless there is a `failure`."""
 
@@ -178,14 +219,17 @@ class OneSession(Sessions):
 
 
 @pytest.mark.parametrize(
-    ("failure", "ready"),
+    ("failure", "reason", "ready"),
     [
-        pytest.param(TransientError("no answer in time"), True, id="one-query-failed"),
-        pytest.param(TerminalError("InvalidSpec", "the answer makes no sense"), False, id="a-verdict"),
+        pytest.param(TransientError("no answer in time"), "GovernanceUnavailable", True, id="one-query-failed"),
+        pytest.param(
+            TransientError("upgrade one of them", reason="ContractMismatch"), "ContractMismatch", True, id="a-reason"
+        ),
+        pytest.param(TerminalError("InvalidSpec", "the answer makes no sense"), "InvalidSpec", False, id="a-verdict"),
     ],
 )
 async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_failed(
-    failure: OperatorError, ready: bool, manifests: Manifests
+    failure: OperatorError, reason: str, ready: bool, manifests: Manifests
 ) -> None:
     # Given
     store, cluster, queue, session = ObjectStore(), OpenCluster(), WorkQueue(), Session()
@@ -210,8 +254,8 @@ async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_fai
     result = await reconciler.reconcile(key)
 
     # Then
-    conditions = {item["type"]: item["status"] for item in cluster.written[-1]["conditions"]}
-    assert conditions["GovernanceReady"] == "False"
+    found = next(item for item in cluster.written[-1]["conditions"] if item["type"] == "GovernanceReady")
+    assert (found["status"], found["reason"]) == ("False", reason)
     assert before is None
     assert (sessions.ready("org1") is not None) is ready
     assert result.requeue_after_seconds == RETRY_SECONDS
