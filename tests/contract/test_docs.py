@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -261,3 +262,50 @@ def test_samples_in_documents_parse() -> None:
     bodies = [body for page in PAGES for body in blocks(page, "yaml")]
 
     assert all(yaml.safe_load(body) for body in bodies)
+
+
+def test_the_security_model_names_everything_the_operator_may_do() -> None:
+    # Given
+    section = read(ROOT / "docs/security-model.md").partition("## What the operator may do in Kubernetes\n")[2]
+    paragraph = " ".join(section.partition("\n\n")[0].split())
+    role = yaml.safe_load(read(ROOT / "config/rbac/operator.yaml"))
+
+    # When
+    written = {
+        resource
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        if not resource.endswith("/status") and not set(rule["verbs"]) <= {"get", "list", "watch"}
+    }
+    others = {
+        resource for rule in role["rules"] if "opssc.dev" not in rule["apiGroups"] for resource in rule["resources"]
+    }
+
+    # Then
+    named = set(re.findall(r"`(\w+)`", paragraph))
+    assert sorted((written | others) - named) == []
+
+
+def test_the_concepts_list_every_kind() -> None:
+    table = read(ROOT / "docs/concepts.md").partition("## Objects\n")[2]
+
+    assert {Kind(name) for name in re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)} == set(Kind)
+
+
+@pytest.mark.parametrize("page", ["docs/development.md", "CONTRIBUTING.md"])
+def test_the_layers_are_those_that_are_checked(page: str) -> None:
+    # Given
+    contracts = tomllib.loads(read(ROOT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = next(each["layers"] for each in contracts if each["id"] == "operator-layers")
+    modules = {module for layer in layers for module in layer.split(" | ")}
+
+    # Then
+    assert sorted(module for module in modules if not re.search(rf"\b{module}\b", read(ROOT / page))) == []
+
+
+def test_no_text_names_a_document_that_is_not_in_the_tree() -> None:
+    sources = [path for pattern in ("*/opssc_*/**/*.py", "*/fabric_*/**/*.py") for path in ROOT.glob(pattern)]
+    named = {name for path in sources for name in re.findall(r"[\w-]+\.md\b", read(path))}
+
+    assert named
+    assert sorted(named - {page.name for page in PAGES}) == []

@@ -19,7 +19,7 @@ from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.work_action import WorkAction
 
 TAKEOVER_SECONDS: Final = 5.0
-"""How long each next organization waits for the ones ranked before it (contract.md, section 5)."""
+"""How long each next organization waits for the ones ranked before it takes over."""
 MANIFEST_NAMES: Final = {
     "endorsement_plugin": "endorsementPlugin",
     "init_required": "initRequired",

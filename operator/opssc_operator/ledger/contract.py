@@ -30,7 +30,7 @@ CODED: Final = re.compile(
 
 
 class ContractRefused(TerminalError):
-    """The contract refused a call: ``code`` is one of contract.md's, ``text`` says what would be right."""
+    """The contract refused a call: ``code`` is one of ``CODED``, ``text`` says what would be right."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(Reason.REFUSED_BY_CONTRACT, f"the contract refused: {code}: {text}")

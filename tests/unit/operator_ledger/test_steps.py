@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DEFINITION = Definition(name="basic", version="1.0", sequence=1)
 TARGET = Target("mychannel", DEFINITION, "basic:" + "00" * 32, b"seed")
 INIT = Init(function="Init", args=("blue",))
-STEPS = {Reason.APPROVAL_FAILED: Approve(), Reason.COMMIT_FAILED: Commit(("Org1MSP",))}
+STEPS: dict[Reason, DeploymentAction] = {Reason.APPROVAL_FAILED: Approve(), Reason.COMMIT_FAILED: Commit(("Org1MSP",))}
 
 
 class Peers:

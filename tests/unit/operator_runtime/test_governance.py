@@ -69,7 +69,7 @@ class Session:
         self.installs += 1
         raise TransientError("installing on peer peer1: no builder")
 
-    async def fetch_committed(self, *_: object) -> Committed:
+    async def fetch_committed(self, *_: object) -> Committed | None:
         return Committed(self.target.definition, {})
 
     async def fetch_version(self) -> str:
