@@ -25,6 +25,8 @@ from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 LOOK_AGAIN_SECONDS: Final = 10.0
 """How soon to ask again for a server that is not reached; no event tells that it was started."""
+SELDOM_SECONDS: Final = 60.0
+"""How soon to ask again when the answer has been the same for some time."""
 ASK_SECONDS: Final = 15.0
 """How long an answer of a peer is waited for."""
 START_UP_SECONDS: Final = 300.0
@@ -125,13 +127,19 @@ def read_refusal(peer: str, text: str) -> PeerReach:
     return PeerReach(peer, Reached.YES)
 
 
-def pause_after(reaches: Iterable[PeerReach], asked_seconds: float) -> float:
-    """How many seconds not to ask again peers that took ``asked_seconds`` to answer; infinite when all reach it."""
-    known = tuple(reaches)
+def pause_after(seen: RuntimeSeen, asked_seconds: float, times: int) -> float:
+    """How many seconds not to ask again, after ``times`` answers like this one; infinite when there is no need to.
+
+    ``asked_seconds`` is how long the peers took.
+    """
+    known = seen.reaches
     if known and all(reach.reached is Reached.YES for reach in known):
         return float("inf")
+    if seen.server is not None and not seen.server.asked and not seen.may_ask_peers:
+        return float("inf")
     waited = START_UP_SECONDS if any(reach.reached is Reached.SILENT for reach in known) else asked_seconds
-    return max(LOOK_AGAIN_SECONDS, PAUSES_FOR_WAITING * waited)
+    usual = min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 16), SELDOM_SECONDS)
+    return max(usual, PAUSES_FOR_WAITING * waited)
 
 
 def judge_reach(seen: RuntimeSeen | None) -> Verdict | None:

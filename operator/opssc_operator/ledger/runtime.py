@@ -44,9 +44,10 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What was seen, and from when on (loop seconds) it is asked again: by itself, and by a resync."""
+    """What was seen so many times, and from when on (loop seconds) it is asked again: by itself, and by a resync."""
 
     seen: RuntimeSeen
+    times: int
     due: float
     due_by_resync: float
 
@@ -94,16 +95,17 @@ class RuntimeLooks:
         started = loop.time()
         if seen.may_ask_peers:
             seen = replace(seen, reaches=await self._ask_peers(runtime))
-        pause = pause_after(seen.reaches, loop.time() - started)
-        due_by_resync = loop.time() + (0.0 if pause == float("inf") else pause)
         before = self._answers.get(runtime)
+        times = 1 if before is None or before.seen != seen else before.times + 1
+        pause = pause_after(seen, loop.time() - started, times)
+        due_by_resync = loop.time() + (0.0 if pause == float("inf") else pause)
         # Another package of the same chaincode is history.
         self._answers = {
             known: answer
             for known, answer in self._answers.items()
             if (known.channel, known.chaincode) != (runtime.channel, runtime.chaincode)
         }
-        self._answers[runtime] = _Answer(seen, loop.time() + pause, due_by_resync)
+        self._answers[runtime] = _Answer(seen, times, loop.time() + pause, due_by_resync)
         if before is None or before.seen != seen:
             changed()
 

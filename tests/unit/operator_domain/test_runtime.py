@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,7 @@ ANOTHER_ID = f"asset:{'b' * 64}"
 ADDRESS = "asset.org1.svc:9999"
 OWN = ServerAddress(ADDRESS, asked=True)
 SHARED = ServerAddress(ADDRESS, asked=True, shared_with="asset-2")
+REFUSED = (PeerReach("peer0", Reached.NO),)
 DOWN = (
     "error in simulation: failed to execute transaction 0a: could not launch chaincode basic:00: connection to basic:0 "
     "failed: error cannot create connection for basic:00: error creating grpc connection to 127.0.0.1:9999: failed to "
@@ -143,19 +146,32 @@ def test_peers_are_asked_otherwise(server: ServerAddress | None, registers: str 
 @given(
     st.lists(st.sampled_from(Reached), max_size=4),
     st.floats(min_value=0.0, max_value=100.0),
+    st.integers(min_value=1, max_value=10**6),
 )
-def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(answers: list[Reached], seconds: float) -> None:
-    reaches = [PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers)]
+def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
+    answers: list[Reached], seconds: float, times: int
+) -> None:
+    reaches = tuple(PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers))
     waited = START_UP_SECONDS if Reached.SILENT in answers else seconds
 
-    pause = pause_after(reaches, seconds)
+    pause = pause_after(RuntimeSeen(PACKAGE_ID, reaches=reaches), seconds, times)
 
     assert pause >= max(30 * waited, LOOK_AGAIN_SECONDS)
     assert (pause == float("inf")) is (set(answers) == {Reached.YES})
 
 
-def test_a_server_that_refuses_at_once_is_looked_for_again_soon() -> None:
-    assert pause_after([PeerReach("peer0", Reached.NO)], 0.01) == LOOK_AGAIN_SECONDS
+@pytest.mark.parametrize(
+    ("seen", "times", "pause"),
+    [
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 1, 10.0, id="at-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 2, 20.0, id="again"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 9, 60.0, id="for-long"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID), 1, 10.0, id="another-package"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, replace(SHARED, asked=False)), 1, float("inf"), id="cannot-be-asked"),
+    ],
+)
+def test_a_server_that_costs_nobody_time_is_looked_for_again_soon(seen: RuntimeSeen, times: int, pause: float) -> None:
+    assert pause_after(seen, 0.01, times) == pause
 
 
 def served(name: str, address: str) -> Facts:
