@@ -147,7 +147,8 @@ def removed_conditions(message: str) -> Mapping[ConditionType, Verdict]:
 def shut_out_conditions(shown: Mapping[ConditionType, Verdict], channel: str) -> Mapping[ConditionType, Verdict]:
     """What the own peers show may be old: orderers refuse this organization, and no proposal says why."""
     message = (
-        f"orderers of {channel} let this organization read nothing: maintenance mode, or removed without a proposal"
+        f"orderers of {channel} let this organization read nothing: maintenance mode, removed without a proposal, "
+        "or not yet let in again"
     )
     verdict = unknown(Reason.ORDERERS_REFUSE, message)
     return {**shown, ConditionType.MEMBER: verdict}

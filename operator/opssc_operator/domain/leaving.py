@@ -34,6 +34,12 @@ def left_since(shown: FabricChannel) -> datetime | None:
     return None if found is None or found.status is not ConditionStatus.FALSE else found.last_transition_time
 
 
+def shown_sequence(shown: FabricChannel) -> int:
+    """The sequence of the configuration that a channel's object shows; -1 where it shows none."""
+    sequence = shown.status.get("configSequence")
+    return sequence if isinstance(sequence, int) else -1
+
+
 class _Conditions(BaseModel):
     """The conditions of a status, whatever else it says."""
 

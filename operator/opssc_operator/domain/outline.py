@@ -21,7 +21,8 @@ from opssc_chaincode.model import (
 )
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
-from opssc_operator.domain.channels.admission import sends_away
+from opssc_operator.domain.channels.admission import membership_change
+from opssc_operator.domain.membership import MembershipChange
 
 MODEL_BYTES: Final = 512
 TEXT_BYTES: Final = 64
@@ -35,7 +36,7 @@ Slot = tuple[str, str, int]
 class Outline:
     """One proposal on the ledger; ``said`` changes with every vote, report and closing.
 
-    ``leaves`` is the channel that it takes the own organization out of, and ``server_address`` where its package
+    ``membership`` is what it makes of the own membership in a channel, and ``server_address`` where its package
     explicitly says that the chaincode server is.
     """
 
@@ -50,7 +51,7 @@ class Outline:
     undecided: bool
     said: int
     package_id: str | None = None
-    leaves: str | None = None
+    membership: MembershipChange | None = None
     server_address: str | None = None
 
     def open_at(self, now: datetime) -> bool:
@@ -69,7 +70,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
         kind=proposal.kind,
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
-        leaves=sends_away(proposal.content, own_msp_id),
+        membership=membership_change(proposal, own_msp_id),
         server_address=server_address_of(proposal.content),
         accepted=tally.accepted,
         ended=ended(tally),

@@ -16,6 +16,7 @@ from fabric_protos.peer import events_pb2
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.transport import Endpoint
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.membership import ShownMembership, is_removed
 from opssc_operator.ledger.admission import Admissions
 from opssc_operator.ledger.channels import ChannelReader
 from opssc_operator.ledger.charters import Charters
@@ -86,8 +87,14 @@ class OrganizationSession:
         """Channels that own peers are in without showing them to their own organization."""
         self._refused: dict[str, bool] = {}
         """By channel: whether its orderers let this organization read no more, as they said last."""
-        self._removed: set[str] = set()
-        """Channels that a proposal took this organization out of, as it said or their FabricChannel did before."""
+        self._shown: dict[str, ShownMembership] = {}
+        """By channel: what own peers showed last of the own membership."""
+        self._recalled: dict[str, int] = {}
+        """By channel that a FabricChannel said before to be left: the sequence of the configuration it showed."""
+        self._refuted: set[ProposalRef] = set()
+        """Proposals to remove this organization that say what is not so, whatever was voted on them."""
+        self._known: dict[str, tuple[bool, bool]] = {}
+        """By channel: whether it was last told to refuse this organization, and to have removed it."""
         self._wakers = wakers
         self._streams = Streams(wakers.interrupted)
 
@@ -125,7 +132,7 @@ class OrganizationSession:
                 filtered_blocks(self.peers, channel),
                 number_of=lambda block: int(block.number),
                 take=self._take_filtered,
-                resumed=self._nothing_missed,
+                resumed=lambda: self._look_again(channel),
                 interrupted=self._wakers.interrupted,
             ),
         )
@@ -148,11 +155,18 @@ class OrganizationSession:
 
         Whatever a stream did not tell is noticed here, so that a silent stream costs time and nothing else.
         """
+        self.reader.forget(self.settings.governance_channel)
         for ref in await self.view.load():
             self._wakers.proposal(ref)
+        for channel in [channel for channel, refused in self._refused.items() if refused]:
+            # Proposals say whether who is refused was removed.
+            self._note_standing(channel)
+            self._wakers.channel(channel)
 
-    async def _nothing_missed(self) -> None:
-        """A filtered stream only wakes; its first block has done so already."""
+    async def _look_again(self, channel: str) -> None:
+        """What a gap in a filtered stream hid may be another configuration."""
+        self.reader.forget(channel)
+        self._wakers.channel(channel)
 
     async def locate(self, transaction_ids: Iterable[str]) -> None:
         """Learn where contract transactions stand on the ledger; raises TransientError."""
@@ -195,29 +209,49 @@ class OrganizationSession:
         return self._refused.get(channel, False) or channel in self._unread
 
     def is_removed(self, channel: str) -> bool:
-        """Whether a proposal that was accepted takes this organization out of a channel."""
-        if any(outline.accepted and outline.leaves == channel for outline in self.view.outlines()):
-            # The governance channel may show no proposals any more when this is asked again.
-            self._removed.add(channel)
-        return channel in self._removed
+        """Whether an accepted proposal takes this organization out of a channel, or a FabricChannel said so before."""
+        outlines = (known for known in self.view.outlines() if known.accepted and known.ref not in self._refuted)
+        changes = (known.membership for known in outlines if known.membership is not None)
+        about = (change for change in changes if change.channel == channel)
+        return is_removed(about, self._shown.get(channel), self._recalled.get(channel))
 
     def is_refused(self, channel: str) -> bool:
-        """Whether orderers of a channel let this organization read no more because it was removed."""
-        return self._refused.get(channel, False) and self.is_removed(channel)
+        """Whether orderers of a channel let this organization read no more because it was removed.
 
-    def recall_removal(self, channel: str) -> None:
-        """Take over what a FabricChannel has said: removed, until an orderer says otherwise."""
+        While they were not heard, what the FabricChannel said before counts.
+        """
+        return self._refused.get(channel, channel in self._recalled) and self.is_removed(channel)
+
+    def recall_removal(self, channel: str, sequence: int) -> None:
+        """Take over what a FabricChannel has said beside a configuration: removed, until an orderer says otherwise."""
         if channel not in self._refused:
-            self._removed.add(channel)
-            self.note_refused(channel, refused=True)
+            self._recalled[channel] = sequence
+            self._note_standing(channel)
 
     def note_refused(self, channel: str, *, refused: bool) -> None:
         """Note what orderers say; when it is news, everything about the channel is looked at anew."""
-        known = self._refused.get(channel, False)
         self._refused[channel] = refused
         if not refused:
-            self._removed.discard(channel)
-        if refused != known:
+            self._recalled.pop(channel, None)
+        self._note_standing(channel)
+
+    def note_shown(self, channel: str, shown: ShownMembership) -> None:
+        """Note what own peers show of the own membership; when it is news, the channel is looked at anew."""
+        self._shown[channel] = shown
+        self._note_standing(channel)
+
+    def note_truth(self, ref: ProposalRef, *, refuted: bool) -> None:
+        """Note whether a proposal was found to say what is not so: it removes nobody then."""
+        if refuted is (ref in self._refuted):
+            return
+        self._refuted ^= {ref}
+        for channel in tuple(self._known):
+            self._note_standing(channel)
+
+    def _note_standing(self, channel: str) -> None:
+        standing = self._refused.get(channel, False), self.is_refused(channel)
+        if standing != self._known.get(channel, (False, False)):
+            self._known[channel] = standing
             self._wake_about(channel)
 
     def _wake_about(self, channel: str) -> None:

@@ -16,6 +16,7 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.channels.admission import shown_membership
 from opssc_operator.domain.channelstatus import (
     ChannelObserved,
     CommittedChaincode,
@@ -31,7 +32,6 @@ from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
 from opssc_operator.domain.joining import outside_message
-from opssc_operator.domain.leaving import left_since
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.admission import endpoints_of
@@ -52,8 +52,10 @@ logger = logging.getLogger(__name__)
 
 MAX_FOLLOWED: Final = 64
 """Block streams beyond which another channel is only looked at by resyncs."""
+LEAVING_SECONDS: Final = 5.0
+"""How soon to look whether a removal that was accepted has been carried out, which own peers are not shown."""
 REMOVED_SECONDS: Final = 60.0
-"""How soon to look whether an organization that was removed is let in again, which no event tells it."""
+"""How soon to look whether an organization that is refused is let in again, which no event may tell it."""
 SHOWN_SECONDS: Final = 1.0
 """How soon the watch tells of an object just made; after that, its telling starts another run."""
 
@@ -88,7 +90,6 @@ class ChannelReconciler:
         if organization is None or session is None:
             self.ends.show(key, {})
             return Result()
-        _recall(objects.own, session)
         try:
             if not await session.inventory.joined(channel):
                 self.ends.show(key, {})
@@ -108,13 +109,14 @@ class ChannelReconciler:
             self._clear_up(organization)
             return Result(REMOVED_SECONDS)
         session.note_read(channel)
-        if anew:
+        session.note_shown(channel, shown_membership(observed.config, session.msp_id))
+        if anew or session.is_shut_out(channel) or session.is_removed(channel):
             await _knock(observed, session)
         self.ends.show(key, earliest_ends(observed.ends))
         own = objects.own or await self._create(organization, channel)
         if own is not None:
             await self._show(own, organization, session, observed, anew=anew)
-        return Result()
+        return Result(_again(channel, session))
 
     async def _show(
         self,
@@ -184,10 +186,11 @@ class ChannelReconciler:
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
 
 
-def _recall(own: FabricChannel | None, session: OrganizationSession) -> None:
-    """Take over from the object what an earlier session, or process, found out."""
-    if own is not None and left_since(own) is not None:
-        session.recall_removal(own.spec.channel)
+def _again(channel: str, session: OrganizationSession) -> float | None:
+    """How soon to ask the orderers again, where they refuse this organization or may do so soon."""
+    if session.is_shut_out(channel):
+        return REMOVED_SECONDS
+    return LEAVING_SECONDS if session.is_removed(channel) else None
 
 
 def _standing(own: FabricChannel) -> FabricChannelStatus:

@@ -15,7 +15,7 @@ from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.proposal import Origin, Phase, ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
-from opssc_operator.domain.channels.admission import lets_in
+from opssc_operator.domain.channels.admission import lets_in, removes
 from opssc_operator.domain.channels.planning import is_revision
 from opssc_operator.domain.kinds.catalog import of_objects, on_ledger
 from opssc_operator.domain.observation import ManifestState, ProposalObserved
@@ -109,6 +109,7 @@ class Gatherer:
         if facts is None or tally is None:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
+        await self._check_removal(observed.ref, facts, session)
         if session.is_refused(target_of(proposal)):
             raise describe_refusal(target_of(proposal), session)
         if session.msp_id not in proposal.snapshot.members:
@@ -130,6 +131,13 @@ class Gatherer:
         if not tally.accepted or not verified.holds:
             return observed
         return await worker.observe(observed, facts, session, objects.votes)
+
+    async def _check_removal(self, ref: ProposalRef, facts: Facts, session: OrganizationSession) -> None:
+        """Have nobody removed by a proposal that does not say the truth, whoever accepted it."""
+        proposal = facts.proposal
+        worker = self.workers.by_ledger.get(proposal.kind)
+        if worker is not None and removes(proposal, session.msp_id):
+            session.note_truth(ref, refuted=(await self._verify(worker, ref, facts, session)).fails)
 
     async def _gather_left_out(
         self, observed: ProposalObserved, facts: Facts, session: OrganizationSession

@@ -6,15 +6,17 @@ Nothing here touches a ledger, and no manifest of people is ever removed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
 from fabric_admin.errors import FabricError
+from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.joining import outside_message
-from opssc_operator.domain.leaving import left_channels
+from opssc_operator.domain.leaving import left_channels, left_since, shown_sequence
 from opssc_operator.domain.outline import target_of
 from opssc_operator.errors import OperatorError, TransientError
 from opssc_operator.kube.client import KubeClient
@@ -50,6 +52,13 @@ async def is_refused_on(channel: str, exc: OperatorError, session: OrganizationS
     return refused
 
 
+def recall_removals(channels: Iterable[FabricChannel], session: OrganizationSession) -> None:
+    """Take over from the operator's own objects what an earlier session, or process, found out."""
+    for shown in channels:
+        if shown.metadata.mirrored and left_since(shown) is not None:
+            session.recall_removal(shown.spec.channel, shown_sequence(shown))
+
+
 def left_by(
     organization: FabricOrganization, store: ObjectStore, session: OrganizationSession | None
 ) -> frozenset[str]:
@@ -61,7 +70,7 @@ def left_by(
         return frozenset()
     channels = store.channels(organization.metadata.namespace)
     left = left_channels(channels, datetime.now(UTC), organization.spec.mirror.retention)
-    return frozenset(channel for channel in left if session.is_shut_out(channel))
+    return frozenset(channel for channel in left if session.is_shut_out(channel) and session.is_removed(channel))
 
 
 def has_left(organization: FabricOrganization, store: ObjectStore, session: OrganizationSession | None) -> bool:

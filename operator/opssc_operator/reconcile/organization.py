@@ -32,7 +32,7 @@ from opssc_operator.reconcile.governance import Governance, GovernanceLook
 from opssc_operator.reconcile.identities import LoadedIdentities, load_identities, load_orderer_accesses, load_tls_roots
 from opssc_operator.reconcile.joining import Joining, explain_unread, join_governance
 from opssc_operator.reconcile.keys import Key
-from opssc_operator.reconcile.leaving import is_refusal
+from opssc_operator.reconcile.leaving import is_refusal, recall_removals
 from opssc_operator.reconcile.locating import locate_peers
 from opssc_operator.reconcile.runner import Result
 from opssc_operator.reconcile.sessions import Sessions
@@ -156,7 +156,7 @@ class OrganizationReconciler:
             look.identity = yes(Reason.IDENTITY_VALID, f"acting as {organization.spec.msp_id}")
             look.identities = identities.statuses
             addresses, notes = await self._find_peers(organization)
-            session = await self._sessions.ensure(await self._settings(organization, identities, addresses))
+            session = await self._open(organization, await self._settings(organization, identities, addresses))
         except AccessDenied as exc:
             # Whoever granted less may do so for a moment: what is open works on with the keys it has.
             look.identity = no(Reason.SECRET_NOT_FOUND, exc.message)
@@ -194,6 +194,15 @@ class OrganizationReconciler:
         if look.governance.holds and look.peers.holds:
             look.requeue_seconds = organization.spec.resync_period.total_seconds()
         return look
+
+    async def _open(self, organization: FabricOrganization, settings: SessionSettings) -> OrganizationSession:
+        """The session for these settings, which knows from its start what the channels' objects said before."""
+        namespace = organization.metadata.namespace
+        before = self._sessions.get(namespace)
+        session = await self._sessions.ensure(settings)
+        if session is not before:
+            recall_removals(self._store.channels(namespace), session)
+        return session
 
     async def _find_peers(self, organization: FabricOrganization) -> tuple[tuple[PeerAddress, ...], tuple[str, ...]]:
         """The own peers, listed or found, and what keeps others from being used; raises TerminalError, AccessDenied."""

@@ -8,10 +8,12 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from opssc_chaincode.model import Step
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.actions import Close, CreateMirror, LedgerAction, Propose
+from opssc_operator.domain.channels.admission import removes
 from opssc_operator.domain.claims import claim_of
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.outline import rivals_of, target_of
@@ -85,6 +87,8 @@ class ProposalReconciler:
     """What the last try failed with: told until one succeeds, so that trying again is no news."""
     _accepted: set[Key] = field(default_factory=set)
     """Proposals whose acceptance their rivals were told of."""
+    _removals: dict[Key, int] = field(default_factory=dict)
+    """Accepted removals of the own organization, with how many members had reported them when orderers were asked."""
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one proposal as far as this organization can."""
@@ -127,6 +131,7 @@ class ProposalReconciler:
         """Go one round: gather, decide, act, tell; returns whether another look is due at once."""
         observed = await self.gatherer.gather(organization, session, run.ref)
         self._wake_rivals(run.key, observed, session)
+        self._ask_about_removal(run.key, observed, session)
         decision = decide_proposal(observed)
         actions = () if run.failure is not None else decision.ledger_actions
         if decision.object_actions == (CreateMirror(),):
@@ -184,6 +189,16 @@ class ProposalReconciler:
         for rival in rivals_of(observed.facts.proposal.content, session.view.outlines()):
             if rival != observed.ref:
                 self.queue.add(proposal_key(key.namespace, str(rival)))
+
+    def _ask_about_removal(self, key: Key, observed: ProposalObserved, session: OrganizationSession) -> None:
+        """Have orderers asked about an accepted removal, and again at others' word: own peers are not shown it."""
+        facts = observed.facts
+        if facts is None or not removes(facts.proposal, session.msp_id):
+            return
+        channel, applied = target_of(facts.proposal), sum(report.step is Step.APPLIED for report in facts.reports)
+        if session.is_removed(channel) and self._removals.get(key) != applied:
+            self._removals[key] = applied
+            self.sessions.ask_anew(key.namespace, channel)
 
     def _note_reports(self, key: Key, observed: ProposalObserved, decision: ProposalDecision) -> None:
         if self.reports.note(key, decision.reports) and observed.facts is not None:

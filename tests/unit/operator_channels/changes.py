@@ -140,3 +140,9 @@ def stated(name: str) -> dict[str, Any]:
 
 def spec(**fields: Any) -> ChannelProposalSpec:
     return ChannelProposalSpec.model_validate({"channel": channel.CHANNEL, **fields})
+
+
+def leaving(msp_id: str) -> dict[str, Any]:
+    """What a manifest says that removes a member from the Application section."""
+    removed = {"mspID": msp_id, "groups": ["Application"]}
+    return {"changes": [{"type": "removeOrganization", "removeOrganization": removed}]}

@@ -11,10 +11,11 @@ from unit.operator_domain.test_content import CHANNEL
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
+from opssc_operator.domain.membership import ShownMembership
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.inventory import ChannelInventory
 from opssc_operator.observability.metrics import METRICS
-from opssc_operator.reconcile.channel import MAX_FOLLOWED, ChannelReconciler
+from opssc_operator.reconcile.channel import LEAVING_SECONDS, MAX_FOLLOWED, REMOVED_SECONDS, ChannelReconciler
 from opssc_operator.reconcile.keys import channel_key
 from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.serverbook import ServerBook
@@ -59,6 +60,19 @@ class Cluster:
         """Events are not looked at here."""
 
 
+class Orderers:
+    """Orderers that give this answer; None while there is none."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.answer: bool | None = None
+
+    async def is_refused(self, channel: str, orderers: object) -> bool | None:
+        del channel, orderers
+        self.asked = True
+        return self.answer
+
+
 class Session:
     """An organization whose one peer has joined a channel without any chaincode, or whose peers are away."""
 
@@ -66,12 +80,13 @@ class Session:
 
     def __init__(self, *, joined: bool = True, failure: TransientError | None = None) -> None:
         self.inventory = self.reader = self.view = self
+        self.admissions = Orderers()
         self.has_joined, self._failure = joined, failure
         self.followed: list[str] = []
         self.following = 0
         self.loaded = True
         self.refused, self.removed = set[str](), False
-        self.recalled: list[str] = []
+        self.shown: list[tuple[str, ShownMembership]] = []
 
     async def joined(self, channel: str) -> bool:
         del channel
@@ -96,8 +111,16 @@ class Session:
     def is_shut_out(self, channel: str) -> bool:
         return channel in self.refused
 
-    def recall_removal(self, channel: str) -> None:
-        self.recalled.append(channel)
+    def is_removed(self, channel: str) -> bool:
+        del channel
+        return self.removed
+
+    def note_shown(self, channel: str, shown: ShownMembership) -> None:
+        self.shown.append((channel, shown))
+
+    def note_refused(self, channel: str, *, refused: bool) -> None:
+        assert channel == "trade"
+        self.refused = {"mychannel"} if refused else set()
 
     def note_read(self, channel: str) -> None:
         """Whether that is news is not looked at here."""
@@ -235,18 +258,33 @@ async def test_what_orderers_refuse_is_told_apart_from_a_removal(
     assert (found["Member"], found["Ready"]) == (status, ready)
 
 
-async def test_what_an_object_said_before_is_recalled(manifests: Manifests) -> None:
+@pytest.mark.parametrize(
+    ("refused", "removed", "answer", "asked", "again"),
+    [
+        pytest.param((), False, None, False, None, id="a-member-that-nothing-is-known-of"),
+        pytest.param((), True, False, True, LEAVING_SECONDS, id="a-removal-was-accepted"),
+        pytest.param((), True, True, True, REMOVED_SECONDS, id="it-has-been-carried-out"),
+        pytest.param(("mychannel",), True, None, True, REMOVED_SECONDS, id="removed-and-no-orderer-answers"),
+        pytest.param(("mychannel",), False, True, True, REMOVED_SECONDS, id="refused-as-in-maintenance-mode"),
+        pytest.param(("mychannel",), False, False, True, None, id="let-in-again"),
+    ],
+)
+async def test_orderers_are_asked_without_a_resync_where_they_refuse_or_may_do_so_soon(
+    manifests: Manifests, refused: tuple[str, ...], *, removed: bool, answer: bool | None, asked: bool, again: float
+) -> None:
     # Given
     session = Session()
+    session.refused, session.removed, session.admissions.answer = set(refused), removed, answer
     setup = Setup(manifests, session)
-    said = {"type": "Member", "status": "False", "reason": "NotAMember", "lastTransitionTime": "2026-11-01T00:00:00Z"}
-    setup.put(manifests, status={"conditions": [said]})
+    setup.put(manifests)
 
     # When
-    await setup.reconciler.reconcile(KEY)
+    result = await setup.reconciler.reconcile(KEY)
 
     # Then
-    assert session.recalled == ["mychannel"]
+    assert session.admissions.asked is asked
+    assert session.shown == [("mychannel", ShownMembership(member=True, version=0, sequence=0))]
+    assert result.requeue_after_seconds == again
 
 
 async def test_an_object_that_somebody_else_made_is_refused_and_stays(manifests: Manifests) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.chaincode import strategies as ledger
+from unit.operator_channels.changes import leaving
+from unit.operator_channels.proposals import agreed, proposed
 from unit.operator_domain.test_content import CHANNEL, manifest, planned, spec
 from unit.operator_runtime.charters import DefaultCharter
 from unit.operator_runtime.fetching import no_packages
@@ -19,7 +21,9 @@ from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.organization import FabricOrganization
 from opssc_operator.api.refs import ProposalRef
+from opssc_operator.domain.channel import NoConfiguration
 from opssc_operator.domain.planning import Plan
+from opssc_operator.errors import TransientError
 from opssc_operator.reconcile.gathering import MIRROR_LIMIT, Gatherer
 from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.queue import WorkQueue
@@ -138,3 +142,56 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # Then
     assert observed.mirror_wanted is wanted
+
+
+class Removed(Session):
+    """An organization whose orderers refuse it, and that a proposal removes unless that is found to be false."""
+
+    refuted: bool | None = None
+
+    def note_truth(self, ref: ProposalRef, *, refuted: bool) -> None:
+        del ref
+        self.refuted = refuted
+
+    def is_refused(self, channel: str) -> bool:
+        assert channel == "trade"
+        return not self.refuted
+
+    async def at(self, channel: str, number: int) -> Any:
+        del channel
+        return NoConfiguration(number)
+
+
+async def test_nobody_is_removed_by_a_proposal_that_says_what_is_not_so(manifests: Manifests) -> None:
+    # Given: everybody whom it names agrees to it, and it pins a block that is no configuration
+    removal = agreed(proposed(leaving("Org1MSP")), "Org1MSP", "Org2MSP", "Org3MSP")
+    store, session = ObjectStore(), Removed(removal)
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    organization = FabricOrganization.model_validate(manifests.organization())
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
+
+    # When
+    observed = await Gatherer(store, workers).gather(
+        organization, cast("OrganizationSession", session), ProposalRef("Org1MSP", "change")
+    )
+
+    # Then
+    assert session.refuted
+    assert observed.verified.reason is Reason.SNAPSHOT_MISMATCH
+
+
+async def test_what_is_about_a_channel_that_removed_the_organization_is_left_alone(manifests: Manifests) -> None:
+    # Given
+    other = agreed(proposed(), "Org1MSP", "Org2MSP")
+    store, session = ObjectStore(), Removed(other)
+    organization = FabricOrganization.model_validate(manifests.organization())
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
+
+    # When
+    with pytest.raises(TransientError, match="Org1MSP is not a member of channel trade"):
+        await Gatherer(store, workers).gather(
+            organization, cast("OrganizationSession", session), ProposalRef("Org1MSP", "change")
+        )
+
+    # Then
+    assert session.refuted is None

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from fabric_admin.definition import ChaincodeReference, InstalledChaincode
+from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
-from opssc_operator.reconcile.leaving import is_refusal, is_refused_on, remove_mirrors
+from opssc_operator.reconcile.leaving import is_refusal, is_refused_on, recall_removals, remove_mirrors
 from opssc_operator.reconcile.store import ObjectStore
 
 from .test_servers import LABEL, MANY, PACKAGE_ID, SERVER, Ground, claim, outline
@@ -61,15 +62,16 @@ class Peer:
 
 
 @pytest.mark.parametrize(
-    ("governance", "application", "used_by", "refused", "replicas"),
+    ("governance", "application", "used_by", "refused", "removed", "replicas"),
     [
-        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), True, [], id="left-for-good"),
-        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), False, [3], id="not-refused-since-the-start"),
-        pytest.param(LONG_AGO, LONG_AGO, ("mychannel", "other"), True, [3], id="used-by-another-channel"),
-        pytest.param(LONG_AGO, None, ("mychannel",), True, [3], id="still-a-member-there"),
-        pytest.param(LONG_AGO, timedelta(), ("mychannel",), True, [3], id="removed-there-just-now"),
-        pytest.param(timedelta(), LONG_AGO, ("mychannel",), True, [3], id="left-the-consortium-just-now"),
-        pytest.param(None, LONG_AGO, ("mychannel",), True, [3], id="governance-is-away-for-another-reason"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), True, True, [], id="left-for-good"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), False, True, [3], id="not-refused-since-the-start"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel",), True, False, [3], id="readmitted-and-in-maintenance-mode"),
+        pytest.param(LONG_AGO, LONG_AGO, ("mychannel", "other"), True, True, [3], id="used-by-another-channel"),
+        pytest.param(LONG_AGO, None, ("mychannel",), True, True, [3], id="still-a-member-there"),
+        pytest.param(LONG_AGO, timedelta(), ("mychannel",), True, True, [3], id="removed-there-just-now"),
+        pytest.param(timedelta(), LONG_AGO, ("mychannel",), True, True, [3], id="left-the-consortium-just-now"),
+        pytest.param(None, LONG_AGO, ("mychannel",), True, True, [3], id="governance-is-away-for-another-reason"),
     ],
 )
 async def test_without_the_consortium_a_server_goes_when_no_channel_that_is_left_uses_it(
@@ -79,6 +81,7 @@ async def test_without_the_consortium_a_server_goes_when_no_channel_that_is_left
     application: timedelta | None,
     used_by: tuple[str, ...],
     refused: bool,
+    removed: bool,
     replicas: list[int],
 ) -> None:
     async with Ground.open(manifests) as ground:
@@ -86,7 +89,11 @@ async def test_without_the_consortium_a_server_goes_when_no_channel_that_is_left
         ground.run_before(MANY)
         ground.store.put(Kind.FABRIC_CHANNEL, channel("ops-channel", removed=governance))
         ground.store.put(Kind.FABRIC_CHANNEL, channel("mychannel", removed=application))
-        session = SimpleNamespace(peers=SimpleNamespace(all=(Peer(*used_by),)), is_shut_out=lambda _: refused)
+        session = SimpleNamespace(
+            peers=SimpleNamespace(all=(Peer(*used_by),)),
+            is_shut_out=lambda _: refused,
+            is_removed=lambda _: removed,
+        )
         sessions = cast("Any", SimpleNamespace(ready=lambda _: None, get=lambda _: session))
 
         # When
@@ -115,6 +122,31 @@ async def test_what_proposals_for_a_channel_ask_for_counts_until_it_is_left_for_
 
         # Then
         assert ground.replicas == replicas
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        pytest.param(True, [("mychannel", 7)], id="removed"),
+        pytest.param(False, [], id="made-by-somebody-else"),
+    ],
+)
+def test_what_the_operators_own_objects_said_before_is_recalled(expected: list[tuple[str, int]], *, own: bool) -> None:
+    # Given: a channel that was left, and one that was not
+    recalled: list[tuple[str, int]] = []
+    left, other = channel("mychannel", removed=LONG_AGO), channel("other", removed=None)
+    left["status"]["configSequence"] = 7
+    for name in () if own else ("labels", "ownerReferences"):
+        del left["metadata"][name]
+    session = SimpleNamespace(recall_removal=lambda name, sequence: recalled.append((name, sequence)))
+
+    # When
+    recall_removals(
+        [FabricChannel.model_validate(each) for each in (left, other)], cast("OrganizationSession", session)
+    )
+
+    # Then
+    assert recalled == expected
 
 
 async def test_only_what_the_operator_made_is_removed(manifests: Manifests) -> None:

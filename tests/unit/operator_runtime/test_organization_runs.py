@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,6 +23,8 @@ from opssc_operator.reconcile.queue import WorkQueue
 from opssc_operator.reconcile.sessions import Sessions
 from opssc_operator.reconcile.store import ObjectStore
 from opssc_operator.reconcile.surroundings import Surroundings
+
+from .test_leaving import channel
 
 if TYPE_CHECKING:
     from opssc_operator.kube.client import KubeClient
@@ -160,6 +163,7 @@ class Session:
         self.peers = self.reader = self.deployments = self.contract = self.view = self
         self.charters = DefaultCharter()
         self.failure: OperatorError | None = None
+        self.recalled: dict[str, int] = {}
         self.joined, self.silence = frozenset({"ops-channel"}), None
         self.admissions = SimpleNamespace(available=False)
         self.name, self.address = (
@@ -174,8 +178,10 @@ class Session:
 
     def is_refused(self, channel: str) -> bool:
         """Orderers are not asked here."""
-        del channel
-        return False
+        return channel in self.recalled
+
+    def recall_removal(self, channel: str, sequence: int) -> None:
+        self.recalled[channel] = sequence
 
     @property
     def all(self) -> tuple[Session, ...]:
@@ -259,6 +265,38 @@ async def test_proposals_are_worked_on_while_only_a_query_about_the_contract_fai
     assert before is None
     assert (sessions.ready("org1") is not None) is ready
     assert result.requeue_after_seconds == RETRY_SECONDS
+
+
+async def test_who_was_removed_before_a_restart_never_says_to_be_ready(manifests: Manifests) -> None:
+    # Given: what the last process wrote
+    store, cluster, queue, session = ObjectStore(), OpenCluster(), WorkQueue(), Session()
+    body = manifests.organization()
+    body["spec"]["peers"]["explicit"][0]["tlsCA"] = {"pem": AUTHORITY.certificate_pem.decode()}
+    store.put(Kind.FABRIC_ORGANIZATION, body)
+    store.put(Kind.FABRIC_CHANNEL, channel("ops-channel", removed=timedelta(days=1)))
+    sessions = OneSession(store, queue, session)
+    reconciler = OrganizationReconciler(
+        cast("KubeClient", cluster), store, sessions, Surroundings(cast("ObjectClient", cluster), sessions.doubt)
+    )
+    key = organization_key("org1", "org1")
+
+    # When: it looks for the first time
+    await reconciler.reconcile(key)
+
+    # Then
+    def governance() -> tuple[str, str]:
+        found = next(item for item in cluster.written[-1]["conditions"] if item["type"] == "GovernanceReady")
+        return found["status"], found["reason"]
+
+    assert len(cluster.written) == 1
+    assert governance() == ("False", "NotAMember")
+
+    # When: orderers say otherwise, and the same session looks again
+    session.recalled.clear()
+    await reconciler.reconcile(key)
+
+    # Then
+    assert governance() == ("True", "ContractCommitted")
 
 
 @pytest.mark.parametrize(

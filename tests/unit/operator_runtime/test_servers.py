@@ -94,7 +94,10 @@ class Ground:
         book = ServerBook(queue, store, shelves)
         watches = ServerWatches(client, shelves, book, queue)
         session = SimpleNamespace(
-            view=SimpleNamespace(outlines=lambda: outlines), peers=SimpleNamespace(all=()), is_shut_out=lambda _: True
+            view=SimpleNamespace(outlines=lambda: outlines),
+            peers=SimpleNamespace(all=()),
+            is_shut_out=lambda _: True,
+            is_removed=lambda _: True,
         )
         sessions = cast("Any", SimpleNamespace(ready=lambda _: session))
         secrets = cast("Any", SimpleNamespace(remove=_no_secret))

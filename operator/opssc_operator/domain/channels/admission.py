@@ -1,4 +1,4 @@
-"""Whether a proposed update of a channel lets an organization in. Pure."""
+"""Whether a proposed update of a channel lets an organization in, or takes it out. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from fabric_protos.common import configtx_pb2
 from fabric_protos.msp import msp_config_pb2
 from google.protobuf.message import DecodeError
 
-from opssc_chaincode.model import Action, ChannelContent, Content, Proposal
+from fabric_admin.channelconfig import ChannelConfig
+from opssc_chaincode.model import Action, ChannelContent, Document, Proposal
 from opssc_chaincode.model.changes import RemoveOrganization, Section
+from opssc_operator.domain.membership import MembershipChange, ShownMembership
 
 APPLICATION: Final = "Application"
 MSP_VALUE: Final = "MSP"
@@ -24,23 +26,43 @@ def lets_in(proposal: Proposal, msp_id: str) -> bool:
     content = proposal.content
     if not isinstance(content, ChannelContent) or content.action is not Action.UPDATE:
         return False
-    update = configtx_pb2.ConfigUpdate.FromString(content.update_bytes)
-    return msp_id in set(_written_organizations(update.write_set.groups[APPLICATION]))
+    return msp_id in set(_written_organizations(_application(content)))
 
 
-def sends_away(content: Content, msp_id: str) -> str | None:
-    """The channel that a proposal takes ``msp_id`` out of; None where it does not say so in its changes.
+def membership_change(proposal: Proposal, msp_id: str) -> MembershipChange | None:
+    """What a proposal makes of the membership of ``msp_id``; None when it says nothing about it."""
+    content = proposal.content
+    admits = lets_in(proposal, msp_id)
+    if not isinstance(content, ChannelContent) or not (admits or removes(proposal, msp_id)):
+        return None
+    return MembershipChange(content.channel, admits, _application(content).version, proposal.snapshot.config_sequence)
+
+
+def shown_membership(config: ChannelConfig, msp_id: str) -> ShownMembership:
+    """What a configuration shows of the membership of ``msp_id``."""
+    version = config.config.channel_group.groups[APPLICATION].version
+    return ShownMembership(msp_id in config.members, version, config.sequence)
+
+
+def removes(proposal: Proposal, msp_id: str) -> bool:
+    """Whether a proposal takes ``msp_id``, which it pins as a member, out of its channel, and says so in its changes.
 
     What a raw update removes is not told apart: nothing is cleared up for it.
     """
-    if not isinstance(content, ChannelContent) or content.action is not Action.UPDATE:
-        return None
-    members = (change.member for change in content.changes or ())
-    gone = any(
-        isinstance(member, RemoveOrganization) and member.msp_id == msp_id and Section.APPLICATION in member.groups
-        for member in members
-    )
-    return content.channel if gone else None
+    content = proposal.content
+    if not isinstance(content, ChannelContent) or lets_in(proposal, msp_id):
+        return False
+    gone = any(_removes(change.member, msp_id) for change in content.changes)
+    return gone and msp_id in proposal.snapshot.members
+
+
+def _removes(member: Document, msp_id: str) -> bool:
+    return isinstance(member, RemoveOrganization) and member.msp_id == msp_id and Section.APPLICATION in member.groups
+
+
+def _application(content: ChannelContent) -> configtx_pb2.ConfigGroup:
+    """The Application group that an update writes; empty where it leaves that alone."""
+    return configtx_pb2.ConfigUpdate.FromString(content.update_bytes).write_set.groups[APPLICATION]
 
 
 def _written_organizations(application: configtx_pb2.ConfigGroup) -> Iterator[str]:
