@@ -193,7 +193,7 @@ class ProposalReconciler:
     def _ask_about_removal(self, key: Key, observed: ProposalObserved, session: OrganizationSession) -> None:
         """Have orderers asked about an accepted removal, and again at others' word: own peers are not shown it."""
         facts = observed.facts
-        if facts is None or not removes(facts.proposal, session.msp_id):
+        if facts is None or not removes(facts.proposal, observed.own_msp_id):
             return
         channel, applied = target_of(facts.proposal), sum(report.step is Step.APPLIED for report in facts.reports)
         if session.is_removed(channel) and self._removals.get(key) != applied:
