@@ -8,18 +8,30 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from unit.operator_channels.changes import ORG1, ORG2, leaving
+from unit.operator_channels.proposals import agreed, observed, proposed, reported
+from unit.operator_runtime.fetching import no_packages
 
 from fabric_admin.definition import ChaincodeReference, InstalledChaincode
+from opssc_chaincode.model import Evidence, Step
 from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
+from opssc_operator.reconcile.keys import proposal_key
+from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.leaving import is_refusal, is_refused_on, recall_removals, remove_mirrors
+from opssc_operator.reconcile.proposal import ProposalReconciler
+from opssc_operator.reconcile.queue import WorkQueue
+from opssc_operator.reconcile.reports import ReportBook
+from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.store import ObjectStore
 
 from .test_servers import LABEL, MANY, PACKAGE_ID, SERVER, Ground, claim, outline
 
 if TYPE_CHECKING:
+    from opssc_operator.domain.observation import ProposalObserved
     from opssc_operator.kube.client import KubeClient
     from opssc_operator.ledger.session import OrganizationSession
 
@@ -208,3 +220,64 @@ async def test_a_certificate_that_nobody_takes_is_no_removal(joined: frozenset[s
 
     # Then
     assert (refused, unread) == (expected, ["mychannel"] if expected else [])
+
+
+class Gatherer:
+    """Sees an accepted removal of the own organization, and who reported it as applied."""
+
+    def __init__(self) -> None:
+        self.facts = agreed(proposed(leaving(ORG1)), ORG1, ORG2)
+
+    def report(self, msp_id: str) -> None:
+        evidence = Evidence(config_block=9, config_hash="ab" * 32)
+        told = reported(msp_id, "c2lnbmVk").model_copy(update={"step": Step.APPLIED, "evidence": evidence})
+        self.facts = self.facts.model_copy(update={"reports": (*self.facts.reports, told)})
+
+    async def gather(self, *_: object) -> ProposalObserved:
+        return observed(self.facts, own=ORG1)
+
+
+class Teller:
+    async def tell_invalid(self, *_: object) -> None:
+        """Every object can be read."""
+
+    async def tell(self, *_: object) -> None:
+        """What is said is not looked at here."""
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param(True, [1, 1, 2, 3], id="a-removal-that-nothing-came-after"),
+        pytest.param(False, [0, 0, 0, 0], id="let-in-again-since"),
+    ],
+)
+async def test_orderers_are_asked_about_a_removal_once_and_at_every_word_of_others(
+    manifests: Manifests, *, counts: bool, expected: list[int]
+) -> None:
+    # Given
+    store, queue, gatherer, asked = ObjectStore(), WorkQueue(), Gatherer(), list[tuple[str, str]]()
+    store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
+    session = SimpleNamespace(is_removed=lambda _: counts, view=SimpleNamespace(outlines=tuple))
+    sessions = SimpleNamespace(
+        ready=lambda _: session,
+        watch_channel=lambda *_: None,
+        ask_anew=lambda *place: asked.append(place),
+    )
+    servers = ServerBook(queue, store, Shelves())
+    workers = build_workers(servers, no_packages(store), cast("Any", None))
+    parts: tuple[Any, ...] = (None, store, Teller(), sessions, queue, ReportBook(), gatherer, workers, servers)
+    reconciler = ProposalReconciler(*cast("Any", parts))
+    key = proposal_key("org1", f"{ORG1}/change")
+
+    # When: it is looked at twice, and whenever a member reports it
+    counted = []
+    for member in (None, None, ORG2, "Org3MSP"):
+        if member is not None:
+            gatherer.report(member)
+        await reconciler.reconcile(key)
+        counted.append(len(asked))
+
+    # Then
+    assert counted == expected
+    assert set(asked) <= {("org1", "trade")}
