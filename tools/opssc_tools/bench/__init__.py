@@ -2,3 +2,8 @@
 
 `make bench` or `python -m opssc_tools.bench`; docs/performance.md has figures and how to read them.
 """
+
+import os
+
+# Read when grpc is imported, so it must come first: at INFO, gRPC itself writes lines between ours.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
