@@ -29,9 +29,17 @@ class Orderer:
         self._stub = ab_pb2_grpc.AtomicBroadcastStub(connection.channel)
 
     async def fetch(
-        self, channel: str, number: int | Literal["newest"], *, timeout_seconds: float = 30.0
+        self,
+        channel: str,
+        number: int | Literal["newest"],
+        *,
+        best_effort: bool = False,
+        timeout_seconds: float = 30.0,
     ) -> common_pb2.Block:
-        """Return one block; raises DeliverError with NOT_FOUND (no such block or channel) or FORBIDDEN."""
+        """Return one block; raises DeliverError with NOT_FOUND (no such block or channel) or FORBIDDEN.
+
+        An orderer without a leader answers SERVICE_UNAVAILABLE; with ``best_effort`` it shows what it has.
+        """
         position = ab_pb2.SeekPosition(newest=ab_pb2.SeekNewest())
         if number != "newest":
             position = ab_pb2.SeekPosition(specified=ab_pb2.SeekSpecified(number=number))
@@ -39,7 +47,7 @@ class Orderer:
             self._identity,
             common_pb2.DELIVER_SEEK_INFO,
             channel,
-            build_seek(position, position, fail_if_not_ready=True).SerializeToString(),
+            build_seek(position, position, fail_if_not_ready=True, best_effort=best_effort).SerializeToString(),
             new_moment(),
             tls_certificate_hash=self._connection.endpoint.tls_certificate_hash,
         )

@@ -113,11 +113,19 @@ def build_envelope(
 
 
 def build_seek(
-    start: ab_pb2.SeekPosition, stop: ab_pb2.SeekPosition, *, fail_if_not_ready: bool = False
+    start: ab_pb2.SeekPosition,
+    stop: ab_pb2.SeekPosition,
+    *,
+    fail_if_not_ready: bool = False,
+    best_effort: bool = False,
 ) -> ab_pb2.SeekInfo:
-    """Build a request for the blocks from `start` to `stop`, both included."""
+    """Build a request for the blocks from `start` to `stop`, both included.
+
+    `best_effort` asks an orderer for them even while it has no leader.
+    """
     behavior = ab_pb2.SeekInfo.FAIL_IF_NOT_READY if fail_if_not_ready else ab_pb2.SeekInfo.BLOCK_UNTIL_READY
-    return ab_pb2.SeekInfo(start=start, stop=stop, behavior=behavior)
+    errors = ab_pb2.SeekInfo.BEST_EFFORT if best_effort else ab_pb2.SeekInfo.STRICT
+    return ab_pb2.SeekInfo(start=start, stop=stop, behavior=behavior, error_response=errors)
 
 
 def transaction_response(envelope: common_pb2.Envelope) -> tuple[bytes, bytes]:

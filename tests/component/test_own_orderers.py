@@ -6,17 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from component.orderersite import CHANNEL, Site
+from component.orderersite import CHANNEL, MEMBER, OUTSIDER, Site
+from unit.fabric.authority import authority
 
+from fabric_admin.blocks import header_hash
 from fabric_devnet.material import issue_tls, replace_tls
 from opssc_operator.domain.channels.consenter_tasks import ConsenterTask, Task
+from opssc_operator.domain.kinds.creation_work import OrdererSeen, other_channels
 from opssc_operator.errors import PartialError
+from opssc_operator.ledger.new_channels import NewChannels
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
+from opssc_operator.ledger.peers import OwnPeers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from opssc_operator.domain.kinds.consenter_work import ConsenterNode
+
+IDENTITY = authority(MEMBER).issue("client")
+NO_PEERS = OwnPeers((), IDENTITY, IDENTITY)
 
 
 def access_to(site: Site) -> OrdererAccess:
@@ -95,6 +103,35 @@ async def test_another_name_in_the_certificate_is_no_match_unless_it_is_said(sit
 
     assert shown(await OwnOrderers([named]).see_consenter(CHANNEL, task)) == ("", "", True)
     assert "elsewhere.example.com" in (await OwnOrderers([wrong]).see_consenter(CHANNEL, task)).problem
+
+
+async def test_the_first_block_of_what_an_orderer_is_in_is_seen_by_its_members_alone(site: Site) -> None:
+    # Given
+    orderers, address = OwnOrderers([access_to(site)]), site.orderer.node.address
+    owner, stranger = (NewChannels(NO_PEERS, orderers, site.user(msp_id)) for msp_id in (MEMBER, OUTSIDER))
+    expected = header_hash(site.genesis.header).hex()
+
+    # When
+    before = await owner.see_orderers(CHANNEL, [address])
+    await orderers.join(address, site.genesis)
+    (after,), (outside,) = (await each.see_orderers(CHANNEL, [address]) for each in (owner, stranger))
+
+    # Then
+    assert before == (OrdererSeen(address),)
+    assert after == OrdererSeen(address, joined=True, block_hash=expected)
+    assert outside == OrdererSeen(address, joined=True, hidden=True)
+    assert other_channels([after, outside], (), expected) == (f"orderer {address}",)
+
+
+async def test_a_block_that_cannot_be_fetched_is_no_agreed_one(site: Site) -> None:
+    access = access_to(site)
+    orderers = OwnOrderers([replace(access, server_name="elsewhere.example.com")])
+    await orderers.join(access.address, site.genesis)
+
+    (seen,) = await NewChannels(NO_PEERS, orderers, site.user(MEMBER)).see_orderers(CHANNEL, orderers.addresses)
+
+    assert (seen.joined, seen.block_hash, seen.hidden) == (True, "", False)
+    assert seen.problem
 
 
 async def test_an_orderer_that_is_not_listed_is_said_to_be_so() -> None:

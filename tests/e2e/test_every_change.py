@@ -6,7 +6,7 @@ byte. Consenters have scenarios of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -41,7 +41,8 @@ class Case:
     """Changes, who has to agree beside organization 1, and per path what the element says afterwards.
 
     `mod_policies` are those that change. `proposed_to` are organizations whose peers have the block it is computed on,
-    `seen_by` those that get the one it leads to.
+    `seen_by` those that get the one it leads to, `unseen_by` those that do not and say so; `shown_now` names an earlier
+    case that these see applied only afterwards.
     """
 
     changes: list[dict[str, Any]]
@@ -50,6 +51,8 @@ class Case:
     mod_policies: Mapping[str, str] = field(default_factory=dict)
     proposed_to: tuple[int, ...] = (1, 2, 3)
     seen_by: tuple[int, ...] = (1, 2, 3)
+    unseen_by: tuple[int, ...] = ()
+    shown_now: str = ""
 
 
 def same(before: Plain) -> Plain:
@@ -186,8 +189,9 @@ def set_acl(_: Consortium) -> Case:
 
 def enter_maintenance(_: Consortium) -> Case:
     change = build_change("setMaintenance", enabled=True)
-    # Only organizations that run orderers get blocks from now on.
-    return Case([change], {f"{ORDERER}.ConsensusType": having(state="STATE_MAINTENANCE")}, seen_by=(1, 2))
+    # Only organizations that run orderers get blocks from now on; the third agrees, and signs, before the last of them.
+    elements = {f"{ORDERER}.ConsensusType": having(state="STATE_MAINTENANCE")}
+    return Case([change], elements, voters=(3, 2), seen_by=(1, 2), unseen_by=(3,))
 
 
 def leave_maintenance(_: Consortium) -> Case:
@@ -195,7 +199,8 @@ def leave_maintenance(_: Consortium) -> Case:
         return {name: value for name, value in before.items() if name != "state"}
 
     change = build_change("setMaintenance", enabled=False)
-    return Case([change], {f"{ORDERER}.ConsensusType": normal}, proposed_to=(1, 2))
+    elements = {f"{ORDERER}.ConsensusType": normal}
+    return Case([change], elements, proposed_to=(1, 2), shown_now="setMaintenance")
 
 
 def five_at_once(consortium: Consortium) -> Case:
@@ -254,6 +259,10 @@ async def test_a_change_leads_to_what_it_says_and_leaves_the_rest_as_it_is(owner
     for number in case.voters:
         await story.vote(owners.member(number))
     await story.until_true(ConditionType.READY, *(owners.member(number) for number in case.seen_by))
+    for number in case.unseen_by:
+        await story.until(ConditionType.APPLIED, "Unknown", "InMaintenance", owners.member(number))
+    if case.shown_now:
+        await replace(story, proposal_id=case.shown_now.lower()).until_true(ConditionType.READY)
 
     # Then
     after = await read_config(owners, CHANNEL)

@@ -88,6 +88,7 @@ class Reason(StrEnum):
     AWAITING_ORDERER = "AwaitingOrderer"
     AWAITING_SIGNATURES = "AwaitingSignatures"
     AWAITING_SUBMISSION = "AwaitingSubmission"
+    IN_MAINTENANCE = "InMaintenance"
     BOOTSTRAPPING = "Bootstrapping"
 
     # The organization: identities, peers, governance.

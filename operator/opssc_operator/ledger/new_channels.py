@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from fabric_protos.common import common_pb2
 
 from fabric_admin.blocks import header_hash
-from fabric_admin.errors import ChaincodeError, FabricError
+from fabric_admin.errors import ChaincodeError, DeliverError, FabricError
+from fabric_admin.identity import SigningIdentity
+from fabric_admin.orderer import Orderer
 from fabric_admin.system import System
+from fabric_admin.transport import Connection
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.kinds.creation_work import OrdererSeen, PeerSeen
 from opssc_operator.errors import PartialError
@@ -25,18 +29,25 @@ LOOK_SECONDS: Final = 10.0
 JOIN_SECONDS: Final = 30.0
 _LEDGER_EXISTS: Final = "already exists"
 """In what a peer says of a channel it has joined (Fabric: core/ledger/ledgermgmt)."""
+_FORBIDDEN: Final = "FORBIDDEN"
+_NOT_FOUND: Final = "NOT_FOUND"
 
 
 class NewChannels:
-    """Asks own nodes about one channel, and has own peers join it."""
+    """Asks own nodes about one channel with the own identity, and has own peers join it."""
 
-    def __init__(self, peers: OwnPeers, orderers: OwnOrderers) -> None:
+    def __init__(self, peers: OwnPeers, orderers: OwnOrderers, identity: SigningIdentity) -> None:
         self._peers = peers
         self._orderers = orderers
+        self._identity = identity
 
     async def see_orderers(self, channel: str, addresses: Sequence[str]) -> tuple[OrdererSeen, ...]:
         """What each own consenter shows; one that does not answer is an answer, not an error."""
         return tuple(await asyncio.gather(*(self._see_orderer(channel, address) for address in addresses)))
+
+    async def see_all(self, channel: str) -> tuple[tuple[OrdererSeen, ...], tuple[PeerSeen, ...]]:
+        """What every listed orderer and every peer shows; one that does not answer is an answer, not an error."""
+        return await asyncio.gather(self.see_orderers(channel, self._orderers.addresses), self.see_peers(channel))
 
     async def see_peers(self, channel: str) -> tuple[PeerSeen, ...]:
         """What each own peer shows; one that does not answer is an answer, not an error."""
@@ -60,7 +71,23 @@ class NewChannels:
             info = await self._orderers.info(channel, address)
         except FabricError as exc:
             return OrdererSeen(address, problem=explain(exc))
-        return OrdererSeen(address, joined=info is not None)
+        return OrdererSeen(address) if info is None else await self._see_first_block(channel, address)
+
+    async def _see_first_block(self, channel: str, address: str) -> OrdererSeen:
+        """What an orderer that is in a channel of this name has as its first block."""
+        seen = OrdererSeen(address, joined=True)
+        try:
+            async with Connection(self._orderers.endpoint(address)) as connection:
+                orderer = Orderer(connection, self._identity)
+                # The others may not have joined yet, so that there is no leader.
+                block = await orderer.fetch(channel, 0, best_effort=True, timeout_seconds=LOOK_SECONDS)
+        except DeliverError as exc:
+            if exc.status == _FORBIDDEN:
+                return replace(seen, hidden=True)
+            return seen if exc.status == _NOT_FOUND else replace(seen, problem=explain(exc))
+        except FabricError as exc:
+            return replace(seen, problem=explain(exc))
+        return replace(seen, block_hash=header_hash(block.header).hex())
 
 
 async def _see_peer(channel: str, peer: OwnPeer) -> PeerSeen:

@@ -14,6 +14,7 @@ from fabric_protos.common import common_pb2
 from fabric_admin.certificates import decode_pem
 from fabric_admin.errors import FabricError, ParticipationError, TransportError
 from fabric_admin.participation import ChannelInfo, Participation
+from fabric_admin.transport import Endpoint
 from opssc_operator.domain.channels.consenter_tasks import ConsenterTask
 from opssc_operator.domain.kinds.consenter_work import ConsenterNode
 from opssc_operator.errors import PartialError
@@ -41,6 +42,11 @@ class OrdererAccess:
     key: bytes = field(repr=False)
     server_name: str | None = None
 
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it serves blocks."""
+        return Endpoint(self.address, self.tls_roots, server_name=self.server_name)
+
     def open(self) -> Participation:
         """A client to be closed after use; raises IdentityError when the TLS material cannot be read."""
         return Participation(f"https://{self.admin_address}", self.tls_roots, self.certificate, self.key)
@@ -51,6 +57,15 @@ class OwnOrderers:
 
     def __init__(self, orderers: Sequence[OrdererAccess]) -> None:
         self._orderers = {orderer.address: orderer for orderer in orderers}
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of all that are listed."""
+        return tuple(self._orderers)
+
+    def endpoint(self, address: str) -> Endpoint:
+        """Where a listed orderer serves blocks."""
+        return self._orderers[address].endpoint
 
     def know(self, address: str) -> bool:
         """Whether an orderer is listed with how to reach it."""

@@ -74,7 +74,7 @@ class OrganizationSession:
         self.config_blocks = ConfigBlocks(self.reader)
         self.admissions = Admissions(settings.msp_id, settings.orderers, settings.client)
         self.orderers = OwnOrderers(settings.own_orderers)
-        self.new_channels = NewChannels(self.peers, self.orderers)
+        self.new_channels = NewChannels(self.peers, self.orderers, settings.client)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)

@@ -33,6 +33,7 @@ UNALARMING: Final = frozenset(
         Reason.AWAITING_ORGANIZATIONS,
         Reason.AWAITING_COMMIT,
         Reason.AWAITING_ORDERER,
+        Reason.IN_MAINTENANCE,
         Reason.BOOTSTRAPPING,
         Reason.WITHDRAWN,
         Reason.WITHDRAWN_FINAL,

@@ -32,7 +32,7 @@ CREATION: dict[str, Any] = {"channel": "newchannel", "action": "Create", "create
 EXPECTED, OTHER = "ab" * 32, "cd" * 32
 CHANGE = ChannelChange("newchannel", ("+ /Channel/Application/Org1MSP",), ())
 ORDERER, PEER = OrdererSeen("orderer1:7050"), PeerSeen("peer0")
-JOINED_ORDERER = replace(ORDERER, joined=True)
+JOINED_ORDERER = replace(ORDERER, joined=True, block_hash=EXPECTED)
 JOINED_PEER = replace(PEER, joined=True, block_hash=EXPECTED)
 
 
@@ -112,6 +112,18 @@ def test_a_dry_run_shows_members_and_consenters() -> None:
         ),
         pytest.param((replace(PEER, problem="no answer"),), (), "peer peer0: no answer", id="peer-is-away"),
         pytest.param((replace(PEER, joined=True),), (), "no own peer shows block 0 yet", id="unproved"),
+        pytest.param(
+            (replace(ORDERER, joined=True), JOINED_PEER),
+            (),
+            "orderer orderer1:7050 does not show block 0 yet",
+            id="orderer-is-unproved",
+        ),
+        pytest.param(
+            (replace(ORDERER, joined=True, problem="no answer"), JOINED_PEER),
+            (),
+            "orderer orderer1:7050: no answer",
+            id="orderer-is-in-and-away",
+        ),
     ],
 )
 def test_what_is_missing_is_done_in_order_and_said(
@@ -137,12 +149,43 @@ def test_it_is_ready_when_every_own_node_runs_from_the_agreed_block() -> None:
     ]
 
 
-def test_a_channel_of_that_name_with_another_first_block_is_left_alone() -> None:
-    stage = decided(ORDERER, replace(JOINED_PEER, block_hash=OTHER), PEER)
+@pytest.mark.parametrize(
+    ("nodes", "named"),
+    [
+        pytest.param((ORDERER, replace(JOINED_PEER, block_hash=OTHER), PEER), "on peer peer0 with", id="peer"),
+        pytest.param((replace(JOINED_ORDERER, block_hash=OTHER), PEER), "on orderer orderer1:7050 with", id="orderer"),
+        pytest.param(
+            (replace(ORDERER, joined=True, hidden=True), PEER), "on orderer orderer1:7050 with", id="orderer-refuses"
+        ),
+        pytest.param((replace(JOINED_ORDERER, block_hash=OTHER),), "osnadmin channel remove", id="orderer-alone"),
+    ],
+)
+def test_a_channel_of_that_name_with_another_first_block_is_left_alone(
+    nodes: tuple[OrdererSeen | PeerSeen, ...], named: str
+) -> None:
+    stage = decided(*nodes)
 
-    assert stage.actions == ()
+    assert (stage.actions, stage.reports) == ((), ())
     assert stage.stalled
     assert stage.ready.reason is Reason.SUPERSEDED
+    assert "channel newchannel exists" in stage.conditions[ConditionType.APPLIED].message
+    assert named in stage.ready.message
+
+
+def test_an_organization_that_only_orders_tells_what_its_orderers_showed() -> None:
+    unproved, proved = decided(replace(ORDERER, joined=True)), decided(JOINED_ORDERER)
+
+    assert (unproved.ready.holds, unproved.reports) == (False, ())
+    assert [(each.step, each.evidence) for each in proved.reports] == [
+        (Step.APPLIED, Evidence(config_block=0, config_hash=EXPECTED))
+    ]
+
+
+def test_who_has_no_node_in_it_cannot_say_that_it_runs() -> None:
+    stage = decided()
+
+    assert stage.conditions[ConditionType.APPLIED].status == "Unknown"
+    assert (stage.actions, stage.reports, stage.stalled) == ((), (), False)
 
 
 def test_what_was_told_is_not_told_again_and_nothing_joins_anew() -> None:
@@ -171,7 +214,15 @@ def test_nothing_joins_while_suspended() -> None:
 
 
 NODES = st.one_of(
-    st.builds(OrdererSeen, st.just("orderer1:7050"), st.booleans(), st.booleans(), st.sampled_from(("", "away"))),
+    st.builds(
+        OrdererSeen,
+        st.just("orderer1:7050"),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from(("", "away")),
+        st.sampled_from(("", EXPECTED, OTHER)),
+        st.booleans(),
+    ),
     st.builds(
         PeerSeen, st.just("peer0"), st.booleans(), st.sampled_from(("", EXPECTED, OTHER)), st.sampled_from(("", "away"))
     ),
@@ -185,8 +236,11 @@ def test_no_node_joins_twice_and_nothing_is_told_before_all_is_shown(nodes: list
     complete = all(node.joined for node in nodes)
     assert not (stage.actions and complete)
     assert not (stage.reports and stage.actions)
+    assert bool(stage.reports) == stage.conditions[ConditionType.APPLIED].holds
     if stage.reports:
-        assert complete
+        assert nodes
+        assert all(node.joined for node in nodes if isinstance(node, PeerSeen))
+        assert all(node.block_hash == EXPECTED for node in nodes if isinstance(node, OrdererSeen))
         assert all(node.block_hash != OTHER for node in nodes if isinstance(node, PeerSeen))
 
 

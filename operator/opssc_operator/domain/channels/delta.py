@@ -44,13 +44,15 @@ class Delta:
     """One update on one configuration.
 
     ``update`` is pb(ConfigUpdate), ``lines`` the difference for people, ``verdicts`` who decides about each element
-    while nobody has signed, ``rule`` the organizations that must agree: every mod_policy that is touched.
+    while nobody has signed, ``rule`` the organizations that must agree: every mod_policy that is touched. ``audience``
+    are the only ones whom orderers show its block, those that run orderers, when it brings maintenance mode.
     """
 
     update: bytes
     lines: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     rule: Rule
+    audience: tuple[str, ...] | None = None
 
 
 def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime) -> Delta:
@@ -86,7 +88,12 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: 
         raise ChangeRefused(exc.explanation, exc.element) from exc
     except ConfigError as exc:
         raise ChangeRefused(str(exc), exc.element) from exc
-    return Delta(update, lines, verdicts, _rule(config, verdicts))
+    return Delta(update, lines, verdicts, _rule(config, verdicts), _audience(updated))
+
+
+def _audience(updated: ChannelConfig) -> tuple[str, ...] | None:
+    """Who alone gets the block of an update, if not every member (Fabric: common/deliver/acl.go)."""
+    return updated.orderer_members if updated.consensus.in_maintenance else None
 
 
 def same_update(one: bytes, other: bytes) -> bool:

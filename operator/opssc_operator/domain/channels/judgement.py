@@ -19,7 +19,8 @@ from opssc_operator.domain.kinds.channel_work import ChannelChange
 class Judged:
     """``misfit`` and ``refusal`` are empty when the configuration takes the update, and an orderer would take it.
 
-    ``own_problem`` says why a signature of the own administrator would not count there.
+    ``own_problem`` says why a signature of the own administrator would not count there, ``audience`` who alone gets the
+    block that applies it, if not every member.
     """
 
     change: ChannelChange
@@ -27,6 +28,7 @@ class Judged:
     misfit: str = ""
     refusal: str = ""
     own_problem: str = ""
+    audience: tuple[str, ...] | None = None
 
 
 def judge(
@@ -54,6 +56,7 @@ def judge(
         ChannelChange(channel, delta.lines, forecast.verdicts or delta.verdicts, signed),
         refusal="" if forecast.refusal is None else forecast.refusal.explanation,
         own_problem=_own_problem(config, own_creator),
+        audience=delta.audience,
     )
 
 

@@ -28,7 +28,7 @@ from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Plan
 from opssc_operator.domain.report import ReportWish, own_report, untold
 from opssc_operator.domain.stage import STALE_AGAIN_SECONDS, Conditions, Stage
-from opssc_operator.domain.verdict import Verdict, no, yes
+from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import own_vote
 from opssc_operator.domain.work_action import WorkAction
 
@@ -84,7 +84,9 @@ class UpdateWork:
     the signatures there are, ``ready_seconds`` for how long it would. ``attempts`` tells of this process's own
     submissions, ``own_problem`` why the own administrator's signature would not count. ``successor`` is the plan that
     replaces a misfit, ``succeeded_by`` the proposal that did. ``nodes`` are own orderers whose part in the channel it
-    changes.
+    changes. ``audience`` are the organizations whose peers alone get the block that applies it, if not all: in
+    maintenance mode orderers hear and serve only those that run orderers, so that the others can not tell what became
+    of it, and are refused when they submit it again.
     """
 
     change: ChannelChange
@@ -97,6 +99,7 @@ class UpdateWork:
     successor: Plan | None = None
     succeeded_by: str = ""
     nodes: tuple[ConsenterNode, ...] = ()
+    audience: tuple[str, ...] | None = None
 
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """Sign, submit when it is this organization's turn, or say what is waited for."""
@@ -117,7 +120,7 @@ class UpdateWork:
             ready = no(Reason.SUSPENDED, "accepted; nothing is carried out while suspended")
         return Stage(
             {**conditions, ConditionType.APPLIED: waiting},
-            Phase.FAILED if self.attempts.refused else Phase.ACCEPTED,
+            Phase.FAILED if self._refused(observed) else Phase.ACCEPTED,
             actions,
             ready=ready,
             follows=self.change.channel,
@@ -126,7 +129,11 @@ class UpdateWork:
         )
 
     def _judge_applied(self, observed: ProposalObserved, signers: tuple[str, ...], lacks: tuple[str, ...]) -> Verdict:
-        if self.attempts.refused:
+        if self._is_blind(observed) and not self.refusal:
+            channel, served = self.change.channel, ", ".join(self.audience or ())
+            message = f"in maintenance mode orderers of channel {channel} serve blocks to {served} alone, so that"
+            return unknown(Reason.IN_MAINTENANCE, f"{message} {observed.own_msp_id} sees what is applied when it ends")
+        if self._refused(observed):
             return no(Reason.SUBMISSION_REFUSED, f"the orderer refused it: {self.attempts.refused}")
         if not self.refusal:
             return no(
@@ -153,7 +160,7 @@ class UpdateWork:
     def _failure(self, observed: ProposalObserved) -> tuple[ReportWish, ...]:
         """What the others are told of an orderer's refusal, which this organization alone heard."""
         facts = observed.facts
-        if facts is None or not self.attempts.refused or observed.is_suspended:
+        if facts is None or not self._refused(observed) or observed.is_suspended:
             return ()
         message = f"{Reason.SUBMISSION_REFUSED}: {self.attempts.refused}"
         return untold((ReportWish(Step.APPLIED, Outcome.FAILED, None, message),), facts, observed.own_msp_id)
@@ -170,11 +177,27 @@ class UpdateWork:
                 accepted = max((vote.time for vote in facts.votes), default=None)
                 return joins(self.nodes), look_again_seconds(accepted, observed.now)
             return ((), None) if self.own_problem else ((SignUpdate(),), None)
-        if self.refusal or own not in signers:
+        submitters = self._submitters(observed, signers)
+        if self.refusal or own not in submitters:
             return (), None
-        turn = rank_by(rank_seed(observed.ref), signers).index(own) * TAKEOVER_SECONDS - self.ready_seconds
+        turn = rank_by(rank_seed(observed.ref), submitters).index(own) * TAKEOVER_SECONDS - self.ready_seconds
         wait = max(turn, self.attempts.wait_seconds)
         return ((SubmitUpdate(),), None) if wait <= 0 else ((), wait)
+
+    def _is_blind(self, observed: ProposalObserved) -> bool:
+        """Whether the own peers do not get the block that applies it."""
+        return self.audience is not None and observed.own_msp_id not in self.audience
+
+    def _refused(self, observed: ProposalObserved) -> bool:
+        """Whether an orderer refused it; what it refuses to who is no longer heard says nothing of the update."""
+        return bool(self.attempts.refused) and not self._is_blind(observed)
+
+    def _submitters(self, observed: ProposalObserved, signers: tuple[str, ...]) -> tuple[str, ...]:
+        """Who submits it in turn: those that can see it applied, or each signer once when none of them can."""
+        seeing = tuple(name for name in signers if self.audience is None or name in self.audience)
+        if seeing:
+            return seeing
+        return () if self._is_blind(observed) and self.attempts.seconds_ago is not None else signers
 
     def _done(self, observed: ProposalObserved, conditions: Conditions, applied: AppliedIn) -> Stage:
         verdict = yes(Reason.APPLIED, f"config block {applied.block} of channel {self.change.channel} holds it")

@@ -1,7 +1,11 @@
-"""Carrying out an agreed creation: own orderers join, own peers join, and block 0 is the one agreed to. Pure."""
+"""Carrying out an agreed creation: own orderers join, own peers join, and block 0 is the one agreed to. Pure.
+
+That a node is in a channel of the name says nothing: somebody may have made another one by hand.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +16,7 @@ from opssc_operator.domain.kinds.channel_work import ChannelChange
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.report import ReportWish, untold
 from opssc_operator.domain.stage import Conditions, Stage
-from opssc_operator.domain.verdict import no, yes
+from opssc_operator.domain.verdict import no, unknown, yes
 from opssc_operator.domain.work_action import WorkAction
 
 RETRY_SECONDS: Final = 5.0
@@ -34,12 +38,23 @@ class JoinPeer(WorkAction):
 
 @dataclass(frozen=True, slots=True)
 class OrdererSeen:
-    """An own consenter of the recipe; `listed` says that the FabricOrganization tells how to have it join."""
+    """An own consenter of the recipe; `listed` says that the FabricOrganization tells how to have it join.
+
+    `block_hash` is the hex header hash of its block 0, empty where it shows none yet; `hidden` says that it refuses to
+    show it, which it does not do to organizations of the channel.
+    """
 
     address: str
     listed: bool = True
     joined: bool = False
     problem: str = ""
+    block_hash: str = ""
+    hidden: bool = False
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"orderer {self.address}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +83,14 @@ class CreationWork:
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """Join what has not joined, orderers first; done when every own node has and block 0 is the agreed one."""
         channel = self.change.channel
-        others = sorted(peer.name for peer in self.peers if peer.block_hash not in {"", self.expected})
+        others = other_channels(self.orderers, self.peers, self.expected)
         if others:
-            message = f"channel {channel} exists on {', '.join(others)} with another first block; choose another name"
-            verdict = no(Reason.SUPERSEDED, message)
+            verdict = no(Reason.SUPERSEDED, describe_others(channel, others))
             conditions = {**conditions, ConditionType.APPLIED: verdict}
             return Stage(conditions, Phase.SUPERSEDED, stalled=True, ready=verdict, waiting=False)
+        if not (self.told or self.orderers or self.peers):
+            verdict = unknown(Reason.NO_PEERS, f"this organization has no node in channel {channel} that could show it")
+            return Stage({**conditions, ConditionType.APPLIED: verdict}, Phase.ACCEPTED, ready=verdict, waiting=False)
         missing = () if self.told else self._missing()
         if not missing:
             return self._done(observed, conditions)
@@ -91,7 +108,7 @@ class CreationWork:
 
     def _missing(self) -> tuple[str, ...]:
         """What keeps it from being done, in the order of the nodes."""
-        found = [_lack_of_orderer(orderer) for orderer in self.orderers if not orderer.joined]
+        found = [_lack_of_orderer(orderer) for orderer in self.orderers if orderer.block_hash != self.expected]
         found += [
             f"peer {peer.name}: {peer.problem}" if peer.problem else f"peer {peer.name} has not joined"
             for peer in self.peers
@@ -120,7 +137,7 @@ class CreationWork:
 
     def _reports(self, observed: ProposalObserved) -> tuple[ReportWish, ...]:
         facts = observed.facts
-        if facts is None or not (self.orderers or self.peers):
+        if facts is None:
             return ()
         wishes = []
         if self.peers:
@@ -132,9 +149,21 @@ class CreationWork:
         return untold(wishes, facts, observed.own_msp_id)
 
 
+def other_channels(orderers: Sequence[OrdererSeen], peers: Sequence[PeerSeen], expected: str) -> tuple[str, ...]:
+    """Own nodes that are in a channel of the name which is another one: its block 0 has not the hash ``expected``."""
+    found = {each.name for each in orderers if each.hidden or each.block_hash not in {"", expected}}
+    return tuple(sorted(found | {f"peer {peer.name}" for peer in peers if peer.block_hash not in {"", expected}}))
+
+
+def describe_others(channel: str, nodes: Sequence[str]) -> str:
+    """What to say of a name that is taken by another channel on these nodes."""
+    where = f"channel {channel} exists on {', '.join(nodes)} with another first block"
+    return f"{where}; choose another name, or remove it there (orderers: osnadmin channel remove)"
+
+
 def _lack_of_orderer(orderer: OrdererSeen) -> str:
     if not orderer.listed:
-        return f"orderer {orderer.address} is not in spec.orderers of the FabricOrganization with admin; list it"
+        return f"{orderer.name} is not in spec.orderers of the FabricOrganization with admin; list it"
     if orderer.problem:
-        return f"orderer {orderer.address}: {orderer.problem}"
-    return f"orderer {orderer.address} has not joined"
+        return f"{orderer.name}: {orderer.problem}"
+    return f"{orderer.name} does not show block 0 yet" if orderer.joined else f"{orderer.name} has not joined"

@@ -51,7 +51,7 @@ from opssc_operator.ledger.submission import UpdateRefused, submit_update
 from opssc_operator.reconcile.definitions import read_definitions
 from opssc_operator.reconcile.joining import admit
 from opssc_operator.reconcile.kinds.consenters import join_consenter, observe_consenters
-from opssc_operator.reconcile.kinds.creation import join, observe_creation, review_creation, verify_creation
+from opssc_operator.reconcile.kinds.creation import find_taken, join, observe_creation, review_creation, verify_creation
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +89,9 @@ class ChannelWorker:
         except TerminalError as exc:
             return no(Reason(exc.reason), exc.message)
         governance = session.settings.governance_channel
-        if spec.create is not None and (spec.channel == governance or session.peers.know(spec.channel)):
-            return no(Reason.INVALID_SPEC, f"channel {spec.channel} exists; choose another name, or action Update")
+        taken = None if spec.create is None else await find_taken(spec.channel, session)
+        if taken is not None:
+            return taken
         block = await session.config_blocks.in_force(spec.channel if spec.create is None else governance)
         return plan_channel(
             ChannelPlanning(
@@ -132,7 +133,7 @@ class ChannelWorker:
             return observed
         content = _content(proposal)
         if content.create is not None:
-            return replace(observed, review=review_creation(content, content.create))
+            return await review_creation(observed, facts, content, content.create, session)
         current = await session.reader.current(content.channel, max_age_seconds=STALENESS_SECONDS)
         judged = await self._judge(facts, current, session)
         if not judged.misfit:
@@ -174,6 +175,7 @@ class ChannelWorker:
             ready_seconds=self._possible_for(key, possible=not judged.refusal),
             attempts=self._attempts_of(key),
             nodes=nodes,
+            audience=judged.audience,
         )
         return replace(observed, work=work)
 

@@ -7,17 +7,24 @@ from dataclasses import replace
 from fabric_protos.common import common_pb2
 
 from fabric_admin.blocks import header_hash
-from opssc_chaincode.model import ChannelContent, Facts, Outcome, Proposal, Recipe, Step
+from opssc_chaincode.model import ChannelContent, Decision, Facts, Outcome, Proposal, Recipe, Step
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.founding import describe_creation
 from opssc_operator.domain.channels.verification import CreationRules
 from opssc_operator.domain.kinds.channel_work import ChannelChange
-from opssc_operator.domain.kinds.creation_work import CreationWork, JoinOrderer, JoinPeer
+from opssc_operator.domain.kinds.creation_work import (
+    CreationWork,
+    JoinOrderer,
+    JoinPeer,
+    describe_others,
+    other_channels,
+)
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.report import own_report
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.verification import Grounds, verify_proposal
+from opssc_operator.domain.voting import own_vote
 from opssc_operator.ledger.session import OrganizationSession
 
 
@@ -40,8 +47,36 @@ async def verify_creation(
     return verify_proposal(rules, proposal, replace(grounds, pinned=agreeing))
 
 
-def review_creation(content: ChannelContent, recipe: Recipe) -> ChannelChange:
-    """What people see of a new channel."""
+async def review_creation(
+    observed: ProposalObserved, facts: Facts, content: ChannelContent, recipe: Recipe, session: OrganizationSession
+) -> ProposalObserved:
+    """What people see of a new channel; not true for an organization whose nodes have another one of that name.
+
+    What it has agreed to it cannot take back: then carrying it out says so.
+    """
+    observed = replace(observed, review=_change(content, recipe))
+    if own_vote(facts, session.msp_id) is Decision.AGREE:
+        return observed
+    expected = header_hash(_block(content).header).hex()
+    others = other_channels(*await session.new_channels.see_all(content.channel), expected)
+    if not others:
+        return observed
+    return replace(observed, verified=no(Reason.INVALID_SPEC, describe_others(content.channel, others)))
+
+
+async def find_taken(channel: str, session: OrganizationSession) -> Verdict | None:
+    """Why a channel of this name cannot be proposed: own nodes are in one already."""
+    remedy = "choose another name, or action Update"
+    if channel == session.settings.governance_channel:
+        return no(Reason.INVALID_SPEC, f"channel {channel} exists; {remedy}")
+    orderers, peers = await session.new_channels.see_all(channel)
+    nodes = {each.name for each in orderers if each.joined} | {f"peer {each.name}" for each in peers if each.joined}
+    if not nodes:
+        return None
+    return no(Reason.INVALID_SPEC, f"channel {channel} exists on {', '.join(sorted(nodes))}; {remedy}")
+
+
+def _change(content: ChannelContent, recipe: Recipe) -> ChannelChange:
     return ChannelChange(content.channel, describe_creation(recipe), ())
 
 
@@ -49,7 +84,7 @@ async def observe_creation(
     observed: ProposalObserved, facts: Facts, content: ChannelContent, recipe: Recipe, session: OrganizationSession
 ) -> ProposalObserved:
     """Look at the own nodes, unless this organization has said before that it is done; raises TransientError."""
-    change, expected = review_creation(content, recipe), header_hash(_block(content).header).hex()
+    change, expected = _change(content, recipe), header_hash(_block(content).header).hex()
     own, channel = session.msp_id, content.channel
     told = own_report(facts, own, Step.APPLIED)
     if told is not None and told.outcome is Outcome.DONE:

@@ -1,0 +1,108 @@
+"""A new channel's name on own nodes: looked for before it is proposed, and before this organization agrees to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+from fabric_protos.common.common_pb2 import Block
+from unit.operator_channels.test_content import creation
+from unit.operator_channels.test_creation import CREATION
+from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, proposed
+
+from fabric_admin.blocks import header_hash
+from opssc_operator.api.conditions import Reason
+from opssc_operator.domain.kinds.creation_work import OrdererSeen, PeerSeen
+from opssc_operator.domain.verdict import Verdict, yes
+from opssc_operator.reconcile.kinds.creation import find_taken, review_creation
+
+if TYPE_CHECKING:
+    from opssc_operator.ledger.session import OrganizationSession
+
+_, CONTENT = creation()
+AGREED, OTHER = header_hash(Block.FromString(CONTENT.block_bytes).header).hex(), "cd" * 32
+ORDERER = "orderer1:7050"
+Node = OrdererSeen | PeerSeen
+
+
+class NewChannels:
+    """Own nodes, and what they show of every channel."""
+
+    def __init__(self, *nodes: Node) -> None:
+        self._nodes = nodes
+        self.looks = 0
+
+    async def see_all(self, channel: str) -> tuple[tuple[OrdererSeen, ...], tuple[PeerSeen, ...]]:
+        del channel
+        self.looks += 1
+        orderers = tuple(node for node in self._nodes if isinstance(node, OrdererSeen))
+        return orderers, tuple(node for node in self._nodes if isinstance(node, PeerSeen))
+
+
+def session_of(new_channels: NewChannels, own: str = ORG2) -> OrganizationSession:
+    settings = SimpleNamespace(governance_channel="ops-channel")
+    return cast("OrganizationSession", SimpleNamespace(msp_id=own, new_channels=new_channels, settings=settings))
+
+
+async def reviewed(new_channels: NewChannels, *agreeing: str) -> Verdict:
+    """What an organization that has not agreed, or has, says of a creation that is true by itself."""
+    facts = agreed(proposed(CREATION), ORG1, *agreeing)
+    recipe = CONTENT.create
+    assert recipe is not None
+    seen = observed(facts, ORG2)
+    shown = await review_creation(
+        replace(seen, verified=yes(Reason.VERIFIED)), facts, CONTENT, recipe, session_of(new_channels)
+    )
+    assert shown.review is not None
+    return shown.verified
+
+
+@pytest.mark.parametrize(
+    ("nodes", "named"),
+    [
+        pytest.param((), "", id="none"),
+        pytest.param((OrdererSeen(ORDERER), PeerSeen("peer0")), "", id="not in it"),
+        pytest.param((OrdererSeen(ORDERER, joined=True, block_hash=AGREED),), "", id="the very channel"),
+        pytest.param((OrdererSeen(ORDERER, problem="no answer"),), "", id="away"),
+        pytest.param((OrdererSeen(ORDERER, joined=True, block_hash=OTHER),), f"on orderer {ORDERER}", id="orderer"),
+        pytest.param((OrdererSeen(ORDERER, joined=True, hidden=True),), f"on orderer {ORDERER}", id="orderer refuses"),
+        pytest.param((PeerSeen("peer0", joined=True, block_hash=OTHER),), "on peer peer0", id="peer"),
+    ],
+)
+async def test_whose_nodes_have_another_channel_of_that_name_does_not_agree(
+    nodes: tuple[Node, ...], named: str
+) -> None:
+    verdict = await reviewed(NewChannels(*nodes))
+
+    assert (verdict.status, named in verdict.message) == ("False" if named else "True", True)
+    if named:
+        assert verdict.reason is Reason.INVALID_SPEC
+        assert "channel newchannel exists" in verdict.message
+
+
+async def test_who_has_agreed_asks_no_more() -> None:
+    nodes = NewChannels(OrdererSeen(ORDERER, joined=True, block_hash=OTHER))
+
+    verdict = await reviewed(nodes, ORG2)
+
+    assert (verdict.holds, nodes.looks) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("channel", "nodes", "named"),
+    [
+        pytest.param("fresh", (OrdererSeen(ORDERER), PeerSeen("peer0")), "", id="free"),
+        pytest.param("ops-channel", (), "channel ops-channel exists", id="governance"),
+        pytest.param("fresh", (OrdererSeen(ORDERER, joined=True),), f"exists on orderer {ORDERER}", id="orderer"),
+        pytest.param("fresh", (PeerSeen("peer0", joined=True),), "exists on peer peer0", id="peer"),
+    ],
+)
+async def test_a_name_that_own_nodes_know_is_not_proposed(channel: str, nodes: tuple[Node, ...], named: str) -> None:
+    verdict = await find_taken(channel, session_of(NewChannels(*nodes)))
+
+    assert (verdict is not None) == bool(named)
+    if verdict is not None:
+        assert verdict.reason is Reason.INVALID_SPEC
+        assert named in verdict.message
