@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.fabric import channel
-from unit.fabric.channel import person
-from unit.operator_channels.test_delta import ORDERER, config, delta_of
-from unit.operator_channels.test_work import ACL, NOW, ORG1, ORG2, ORG3, agreed, observed, proposed, work_of
+from unit.fabric.channel import NOW, person
+from unit.operator_channels.changes import ORDERER, ORG1, ORG2, ORG3, config
+from unit.operator_channels.proposals import ACL, agreed, observed, proposed, work_of
+from unit.operator_channels.test_delta import delta_of
 
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.ranking import proposal_seed, rank_by

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from fabric_protos.common.common_pb2 import Block
+from unit.operator_channels.changes import ORG1, ORG2, RECIPE
+from unit.operator_channels.proposals import agreed, observed, proposed
 from unit.operator_channels.test_content import creation
-from unit.operator_channels.test_creation import CREATION
-from unit.operator_channels.test_work import ORG1, ORG2, agreed, observed, proposed
 
 from fabric_admin.blocks import header_hash
 from opssc_operator.api.conditions import Reason
@@ -21,6 +21,7 @@ from opssc_operator.reconcile.kinds.creation import find_taken, review_creation
 if TYPE_CHECKING:
     from opssc_operator.ledger.session import OrganizationSession
 
+CREATION = {"channel": "newchannel", "action": "Create", "create": RECIPE}
 _, CONTENT = creation()
 AGREED, OTHER = header_hash(Block.FromString(CONTENT.block_bytes).header).hex(), "cd" * 32
 ORDERER = "orderer1:7050"
