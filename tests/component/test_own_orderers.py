@@ -114,7 +114,8 @@ async def test_the_first_block_of_what_an_orderer_is_in_is_seen_by_its_members_a
     # When
     before = await owner.see_orderers(CHANNEL, [address])
     await orderers.join(address, site.genesis)
-    (after,), (outside,) = (await each.see_orderers(CHANNEL, [address]) for each in (owner, stranger))
+    (after,) = await owner.see_orderers(CHANNEL, [address])
+    (outside,) = await stranger.see_orderers(CHANNEL, [address])
 
     # Then
     assert before == (OrdererSeen(address),)
