@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from e2e import oracle
 
+from fabric_admin.package import build_k8s, package_id
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
-from opssc_tools.environment.consortium import ASSET_MODULE
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
@@ -25,12 +25,11 @@ AT_ONCE = ("mychannel",) * 4 + ("pair",) * 3 + ("quad",) * 3
 
 
 async def test_ten_proposals_at_once_on_three_channels_all_complete(new_scenario: Callable[..., Scenario]) -> None:
-    # Given: ten chaincodes of one package, so that each organization runs one server
+    # Given: ten chaincodes, each with a package of its own; on each channel one of them has servers
     scenarios = [new_scenario(channel) for channel in AT_ONCE]
-    shared = scenarios[0].package
-    scenarios = [replace(scenario, package=shared) for scenario in scenarios]
-    for member in scenarios[-1].members:
-        member.serve(ASSET_MODULE, shared)
+    served = [scenarios[AT_ONCE.index(channel)] for channel in dict.fromkeys(AT_ONCE)]
+    for scenario in served:
+        scenario.serve()
 
     # When
     await asyncio.gather(*(scenario.propose() for scenario in scenarios))
@@ -43,7 +42,13 @@ async def test_ten_proposals_at_once_on_three_channels_all_complete(new_scenario
         await oracle.assert_definition_everywhere(scenario)
         await oracle.assert_carried_out(scenario)
         await oracle.assert_decided_and_committed_once(scenario, voters=voters)
-    await asyncio.gather(*(oracle.assert_usable(scenario) for scenario in scenarios))
+    await asyncio.gather(*(oracle.assert_usable(scenario) for scenario in served))
+    packages = {scenario.package.package_id: scenario for scenario in scenarios}
+    assert len(packages) == len(scenarios)
+    for member in scenarios[0].consortium.members:
+        for reader in member.readers:
+            own = {name for name, scenario in packages.items() if member in scenario.members}
+            assert packages.keys() & set(await reader.installed()) == own, reader.name
 
 
 async def test_of_two_accepted_proposals_for_one_sequence_the_later_is_carried_out_and_nobody_flip_flops(
@@ -56,6 +61,8 @@ async def test_of_two_accepted_proposals_for_one_sequence_the_later_is_carried_o
     await stuck.propose(package={"type": "k8s", "k8s": {"label": "asset", "image": image}})
     await stuck.agree()
     await stuck.until(ConditionType.INSTALLED, "False", "ExternalBuilderMissing")
+    built = package_id("asset", build_k8s("asset", image["name"], image["digest"]))
+    assert {(stuck.seen_by(member) or {})["status"]["packageID"] for member in stuck.members} == {built}
     phases = noted_phases(stuck)
 
     # When: another one for the same sequence is accepted

@@ -25,6 +25,7 @@ from opssc_tools.environment.readback import facts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from e2e.scenario import Scenario
 
@@ -127,10 +128,10 @@ FIELDS = (
     "deadline",
 )
 STRINGS = (
-    "$(touch /tmp/owned)`id`;id|id&",
+    "$(touch {marker})`touch {marker}`;touch {marker}|touch {marker}&",
     "../../../../etc/passwd",
     "{{ .Values.secret }}{{config}}%s%n${jndi:ldap://x}",
-    "a: &a [*a]\n- !!python/object/apply:os.system [id]\n",
+    "a: &a [*a]\n- !!python/object/apply:os.system ['touch {marker}']\n",
     "file:///etc/passwd",
     "'; DROP TABLE x; --",
     "\u202e\u200b\ufeff\U0010ffff",
@@ -139,12 +140,20 @@ STRINGS = (
 )
 
 
-async def test_hostile_strings_are_refused_with_a_code_in_every_field_that_means_something(scenario: Scenario) -> None:
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    """A file that comes to be if anybody takes what is said for a command."""
+    return tmp_path / "owned"
+
+
+async def test_hostile_strings_are_refused_with_a_code_in_every_field_that_means_something(
+    scenario: Scenario, marker: Path
+) -> None:
     # Given
     honest = await honest_document(scenario)
 
     # When
-    cases = [(field, text) for field in FIELDS for text in STRINGS]
+    cases = [(field, text.replace("{marker}", str(marker))) for field in FIELDS for text in STRINGS]
     answers = []
     for start in range(0, len(cases), 10):
         some = [changed(honest, field, text) for field, text in cases[start : start + 10]]
@@ -158,11 +167,13 @@ async def test_hostile_strings_are_refused_with_a_code_in_every_field_that_means
     ]
     assert wrong == []
     assert (await oracle.read_record(scenario)).proposals == 1
+    assert not marker.exists()
 
 
-async def test_hostile_texts_are_shown_as_they_are_and_nothing_comes_of_them(scenario: Scenario) -> None:
+async def test_hostile_texts_are_shown_as_they_are_and_nothing_comes_of_them(scenario: Scenario, marker: Path) -> None:
     # Given: what people may write freely holds everything that somebody could mistake for code
-    text = "$(touch /tmp/owned) `id` {{ .Values.secret }} a: &a [*a] <script> ../../etc/passwd \u202e\u200b %s"
+    shell = f"$(touch {marker}) `touch {marker}`"
+    text = f"{shell} {{{{ .Values.secret }}}} a: &a [*a] <script> ../../etc/passwd \u202e\u200b %s"
     document = {**await honest_document(scenario), "id": f"{scenario.ref.id}-text", "description": text}
     hostile = ProposalRef("Org1MSP", document["id"])
     assert not await propose_past_the_operator(scenario, document)
@@ -174,6 +185,8 @@ async def test_hostile_texts_are_shown_as_they_are_and_nothing_comes_of_them(sce
     shown = second.objects.get(Kind.CHAINCODE_PROPOSAL, mirror_name(hostile)) or {}
     hash_ = shown["status"]["contentHash"]
     assert not await refusal_of(second, "Vote", "Org1MSP", hostile.id, hash_, "Disagree", text)
+    assert not await refusal_of(third, "Vote", "Org1MSP", hostile.id, hash_, "Agree", text)
+    assert not await refusal_of(second, "Report", "Org1MSP", hostile.id, "Installed", "Failed", "", text)
 
     # Then: as written in the spec, and without what nobody sees in the status
     assert shown["spec"]["description"] == text
@@ -187,6 +200,7 @@ async def test_hostile_texts_are_shown_as_they_are_and_nothing_comes_of_them(sce
     for member in scenario.consortium.members:
         member.operator.check()
     assert first.operator.running
+    assert not marker.exists()
 
 
 async def until_closed(scenario: Scenario, ref: ProposalRef) -> None:
@@ -223,4 +237,15 @@ async def test_what_nobody_decided_expires_is_closed_by_a_member_and_takes_no_mo
         scenario.members[1], "Vote", "Org1MSP", short.id, body["status"]["contentHash"], "Agree", ""
     )
     assert "CLOSED: " in late
+    voter = scenario.members[1]
+    vote = manifests.build_vote("Org1MSP", short.id, content_hash=body["status"]["contentHash"])
+    await voter.apply(vote)
+
+    def closed(known: Body | None) -> bool:
+        return condition(known, ConditionType.COUNTED).get("reason") == "VotingClosed"
+
+    told = await voter.until(Kind.VOTE, short.id, closed, "it is too late", seconds=30.0)
+    assert told["status"]["submitted"] is False
+    facts = facts_of(await scenario.creator.reader.transactions(GOVERNANCE), "Org1MSP", short.id)
+    assert [fact for fact in facts if fact.startswith("vote")] == ["vote Org1MSP"]
     await oracle.assert_nothing_done(scenario)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from e2e import oracle
 from fabric_admin.errors import GatewayError
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
-from opssc_tools.environment.objects import condition
+from opssc_tools.environment.objects import condition, is_true
 
 if TYPE_CHECKING:
     from e2e.scenario import Scenario
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from opssc_tools.environment.objects import Body
 
 INITIALIZED_KEY = "\x00\U0010ffffinitialized"
+INIT = {"function": "Init", "args": ["blue"]}
 
 
 async def initializations(scenario: Scenario) -> list[tuple[str, str, bool]]:
@@ -35,8 +37,7 @@ async def test_init_is_called_once_by_one_organization_after_the_commit(scenario
     # Given
     scenario.serve()
     chaincode = {"name": scenario.chaincode, "version": "1.0", "initRequired": True}
-    init = {"function": "Init", "args": ["blue"]}
-    await scenario.creator.apply(scenario.manifest(chaincode={**chaincode, "init": init}))
+    await scenario.creator.apply(scenario.manifest(chaincode={**chaincode, "init": INIT}))
     await scenario.until_true(ConditionType.VERIFIED)
 
     # When
@@ -62,16 +63,35 @@ async def test_init_is_called_once_by_one_organization_after_the_commit(scenario
         await scenario.creator.reader.gateway.submit(
             scenario.channel, scenario.chaincode, [b"Init", b"red"], is_init=True
         )
-    await restarted(scenario.creator)
-    await scenario.until_true(ConditionType.READY)
+    called = calls_told(scenario)
+    await asyncio.gather(*(restarted(scenario, member) for member in scenario.members))
+    assert calls_told(scenario) == called
     assert len(await initializations(scenario)) == 1
 
 
-async def restarted(member: Member) -> None:
-    """Start an organization's operator again, and wait until it has looked at everything."""
+def calls_told(scenario: Scenario) -> int:
+    """How often operators say that they made the Init call, also one that the peer refused as made before."""
+    lines = (line for member in scenario.members for line in member.operator.log.read_text().splitlines())
+    told = sum("initialized" in line and f"{scenario.ref}" in line for line in lines)
+    assert told
+    return told
+
+
+async def restarted(scenario: Scenario, member: Member) -> None:
+    """Start an organization's operator again without its object, and wait until another one says that it is Ready."""
+    name = scenario.object_name(member)
+    before = (scenario.seen_by(member) or {})["metadata"]["uid"]
     member.operator.kill()
+    await member.delete(Kind.CHAINCODE_PROPOSAL, name)
+    if member is scenario.creator:
+        chaincode = {"name": scenario.chaincode, "version": "1.0", "initRequired": True}
+        await member.apply(scenario.manifest(chaincode={**chaincode, "init": INIT}))
     member.operator.start()
-    await member.until_true(Kind.FABRIC_ORGANIZATION, member.name, ConditionType.READY)
+
+    def looked_at(body: Body | None) -> bool:
+        return body is not None and body["metadata"]["uid"] != before and is_true(body, ConditionType.READY)
+
+    await member.until(Kind.CHAINCODE_PROPOSAL, name, looked_at, "it was looked at again")
 
 
 async def test_a_proposal_without_an_init_call_is_ready_once_somebody_made_it_by_hand(scenario: Scenario) -> None:

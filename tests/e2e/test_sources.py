@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from e2e.scenario import Scenario
 
     from opssc_tools.environment import Consortium, Member
+    from opssc_tools.environment.objects import Body
 
 PASSWORD = "correct horse battery staple"
 GO = {
@@ -129,7 +130,7 @@ async def test_an_archive_is_deployed_everywhere_and_then_stays_through_a_change
             approved = await reader.lifecycle.query_approved(upgrade.channel, upgrade.chaincode, 2)
             assert approved is not None
             assert approved.package_id == upgrade.package.package_id
-            assert set(await reader.installed()) >= set(installed[reader.name])
+            assert set(await reader.installed()) == set(installed[reader.name])
     await oracle.assert_usable(upgrade)
 
 
@@ -216,8 +217,17 @@ async def test_a_tampered_byte_is_noticed_and_nobody_votes_for_it(scenario: Scen
 
     # When
     await scenario.until(ConditionType.VERIFIED, "False", "PackageIDMismatch", *others)
+    voter = others[0]
+    shown = (scenario.seen_by(voter) or {})["status"]["contentHash"]
+    await voter.apply(manifests.build_vote(scenario.ref.creator, scenario.ref.id, content_hash=shown))
 
-    # Then
+    # Then: also a vote for this very content is not sent, and says why
+    def not_sent(body: Body | None) -> bool:
+        found = condition(body, ConditionType.COUNTED)
+        return (found.get("status"), found.get("reason")) == ("False", "PackageIDMismatch")
+
+    vote = await voter.until(Kind.VOTE, scenario.ref.id, not_sent, "it is not sent", seconds=30.0)
+    assert vote["status"]["submitted"] is False
     record = await oracle.read_record(scenario)
     assert record.votes == ("Org1MSP",)
     await oracle.assert_nothing_done(scenario)

@@ -370,16 +370,23 @@ async def test_an_object_that_a_later_list_adds_defaults_to_is_read_as_it_is_ser
     assert FabricOrganization.model_validate(served).spec == FabricOrganization.model_validate(manifest).spec
 
 
-async def test_every_sample_is_accepted(api: Api) -> None:
-    for file in sorted(api.samples.rglob("*.yaml")):
-        name = str(file.relative_to(api.samples))
-        unique = name.replace("/", "-").removesuffix(".yaml")
+async def test_every_sample_is_applied_and_a_second_time_changes_nothing(api: Api) -> None:
+    # Given: names that no two of them share
+    names = [str(file.relative_to(api.samples)) for file in sorted(api.samples.rglob("*.yaml"))]
+    unique = {name: name.replace("/", "-").removesuffix(".yaml") for name in names}
+    items = [api.sample(name, {"metadata.name": unique[name]}) for name in names]
+    everything = {"apiVersion": "v1", "kind": "List", "items": items}
 
-        answer = await api.run(
-            "create", "--dry-run=server", "-f", "-", manifest=api.sample(name, {"metadata.name": unique})
+    # When
+    first = await api.run("apply", "-f", "-", manifest=everything)
+    again = await api.run("apply", "-f", "-", manifest=everything)
+
+    # Then
+    assert names
+    for answer, word in ((first, "created"), (again, "unchanged")):
+        assert sorted(line.partition("/")[2] for line in answer.splitlines()) == sorted(
+            f"{name} {word}" for name in unique.values()
         )
-
-        assert f"/{unique} created" in answer, name
 
 
 async def test_a_mirror_is_accepted_beside_a_manifest_of_the_same_id(api: Api) -> None:

@@ -1,6 +1,6 @@
 """Derived state: what follows from the facts, and what must hold whatever the facts are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
 from random import Random
@@ -73,6 +73,32 @@ def test_a_majority_decides_as_soon_as_it_can(
     assert (tally.phase, tally.needed) == (phase, needed)
     assert (tally.agreed, tally.disagreed) == (names[:agreed], names[agreed : agreed + disagreed])
     assert tally.pending == names[agreed + disagreed :]
+
+
+def possible_votes(count: int) -> Iterator[tuple[int, int]]:
+    """How many of so many organizations agree, and how many disagree; the rest has not voted."""
+    return ((agreed, disagreed) for agreed in range(count + 1) for disagreed in range(count + 1 - agreed))
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_every_threshold_decides_at_the_first_vote_that_settles_it(count: int) -> None:
+    names = members(count)
+    for threshold in range(1, count + 1):
+        of = proposal(document(names, rule=Rule(n=threshold, of=names)))
+        for agreed, disagreed in possible_votes(count):
+            # Who votes is not who stands first in the rule.
+            disagreeing, agreeing = names[:disagreed], names[count - agreed :]
+            undecided = count - agreed - disagreed
+            decisions = dict.fromkeys(agreeing, AGREE) | dict.fromkeys(disagreeing, DISAGREE)
+
+            tally = derive(voted(of, **decisions), NOW)
+
+            # Whatever the others say: all of them agree at best, none at worst.
+            outcomes = {agreed + more >= threshold for more in range(undecided + 1)}
+            expected = Phase.VOTING if len(outcomes) == 2 else Phase.ACCEPTED if True in outcomes else Phase.REJECTED
+            assert tally.phase is expected, (count, threshold, agreed, disagreed)
+            assert tally.final is (expected is not Phase.VOTING)
+            assert tally.needed == (threshold - agreed if expected is Phase.VOTING else 0)
 
 
 @pytest.mark.parametrize(
