@@ -40,7 +40,7 @@ def readme_commands(heading: str) -> str:
     return "".join(re.findall(r"^```sh\n(.*?)^```$", part, re.MULTILINE | re.DOTALL))
 
 
-async def run_pasted(script: str) -> tuple[int | None, str]:
+async def run_pasted(script: str, home: Path) -> tuple[int | None, str]:
     """Run commands one after the other, without any kubectl but what they bring along; the first failure ends them."""
     process = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -48,7 +48,7 @@ async def run_pasted(script: str) -> tuple[int | None, str]:
         "-c",
         script,
         cwd=PROJECT_ROOT,
-        env={"PATH": "/usr/bin:/bin"},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -77,7 +77,7 @@ async def test_the_demo_ends_with_0_because_everything_it_claims_is_true(tmp_pat
                 break
 
     # When: somebody looks around as the README says, and ends it
-    code, said = await run_pasted(readme_commands("Look around").replace(".demo/", f"{tmp_path}/"))
+    code, said = await run_pasted(readme_commands("Look around").replace(".demo/", f"{tmp_path}/"), tmp_path)
     process.send_signal(signal.SIGINT)
     async with asyncio.timeout(DEMO_SECONDS):
         output, rest = await process.communicate()
