@@ -132,16 +132,29 @@ async def test_what_another_change_overtook_is_proposed_anew_and_applied_once(
     await first.until_true(ConditionType.READY)
 
     # Then: the second is stale, and its creator asks anew
-    await second.until(ConditionType.READY, "False", "Stale")
     revision = ProposalRef("Org1MSP", f"{second.proposal_id}-r2")
     name = mirror_name(revision)
+
+    def overtaken(body: Body | None) -> bool:
+        return ((body or {}).get("status") or {}).get("successor") == str(revision)
+
+    await asyncio.gather(
+        *(member.until(Kind.CHANNEL_PROPOSAL, second.object_name(member), overtaken, "overtaken") for member in members)
+    )
+    for member in members:
+        shown = second.seen_by(member)
+        applied = condition(shown, ConditionType.APPLIED)
+        assert (applied["status"], applied["reason"]) == ("False", "Stale")
+        assert "/Channel/Application/ACLs" in applied["message"]
+        assert condition(shown, ConditionType.READY)["reason"] == "Stale"
+        assert not condition(shown, ConditionType.STALLED)
 
     def verified(body: Body | None) -> bool:
         return condition(body, ConditionType.VERIFIED).get("status") == "True"
 
     await asyncio.gather(*(each.until(Kind.CHANNEL_PROPOSAL, name, verified, "verified") for each in members))
-    shown = members[2].objects.get(Kind.CHANNEL_PROPOSAL, name) or {}
-    vote = manifests.build_vote(revision.creator, revision.id, content_hash=shown["status"]["contentHash"])
+    revised = members[2].objects.get(Kind.CHANNEL_PROPOSAL, name) or {}
+    vote = manifests.build_vote(revision.creator, revision.id, content_hash=revised["status"]["contentHash"])
     await members[2].apply(vote)
     await asyncio.gather(*(each.until_true(Kind.CHANNEL_PROPOSAL, name, ConditionType.READY) for each in members))
     config = await read_config(consortium, CHANNEL)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from opssc_chaincode.model import Facts
+from opssc_chaincode.model import Kind as LedgerKind
 from opssc_chaincode.ranking import rank_by
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.conditions import ConditionType, Reason
@@ -116,12 +117,20 @@ def decide_open(observed: ProposalObserved, tally: Tally, voting: VotingDecision
 def _decide_stale(observed: ProposalObserved, stale: Verdict) -> Stage:
     """The channel moved on; the creator proposes the same anew when that is still possible."""
     if observed.succeeded_by:
-        verdict = no(Reason.STALE, f"the channel moved on; {observed.succeeded_by} proposes the same anew")
-        return replace(closed(observed, Phase.STALE, verdict), stalled=False, waiting=False)
-    stage = closed(observed, Phase.SUPERSEDED if stale.reason is Reason.SUPERSEDED else Phase.STALE, stale)
+        verdict = no(Reason.STALE, f"{observed.succeeded_by} proposes the same anew; {stale.message}")
+        return replace(_overtaken(observed, Phase.STALE, verdict), stalled=False, waiting=False)
+    stage = _overtaken(observed, Phase.SUPERSEDED if stale.reason is Reason.SUPERSEDED else Phase.STALE, stale)
     if observed.successor is None or not observed.may_propose_anew:
         return replace(stage, requeue_seconds=STALE_AGAIN_SECONDS)
     return replace(stage, actions=(Propose(observed.successor),), stalled=False)
+
+
+def _overtaken(observed: ProposalObserved, phase: Phase, verdict: Verdict) -> Stage:
+    """The end of a proposal that something else came before; of a change of a channel, that it will not be applied."""
+    stage = closed(observed, phase, verdict)
+    if observed.ledger_kind is not LedgerKind.CHANNEL:
+        return stage
+    return replace(stage, conditions={**stage.conditions, ConditionType.APPLIED: verdict})
 
 
 def _awaiting_reason(observed: ProposalObserved, facts: Facts, tally: Tally) -> Reason:

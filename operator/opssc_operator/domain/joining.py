@@ -150,6 +150,8 @@ def _joined(observed: JoiningObserved) -> JoiningDecision:
         return JoiningDecision(yes(Reason.JOINED, f"{', '.join(sorted(names))} joined channel {observed.channel}"))
     verdict = judge_unread(observed.channel, observed.own_msp_id, observed.admission)
     ask = observed.admission is None and observed.orderers_known
+    if ask:
+        verdict = no(Reason.PROGRESSING, f"asking the orderers about channel {observed.channel}")
     return JoiningDecision(verdict, ask=ask, requeue_seconds=_unread_pause(observed.admission))
 
 

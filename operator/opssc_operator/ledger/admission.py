@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -84,7 +85,8 @@ class _Kept:
 class Admissions:
     """Asks listed orderers in their order until one shows this organization as a member, and keeps what they say.
 
-    Connects only while it asks. However many look at one channel, its orderers are asked once per pause.
+    Connects only while it asks. However many look at one channel, its orderers are asked once per pause, and about few
+    channels at a time: nobody waits for a turn, or orderers that hang would hold up everything else.
     """
 
     def __init__(
@@ -107,18 +109,20 @@ class Admissions:
         """Whether any orderer is listed."""
         return bool(self._orderers)
 
-    async def look(self, channel: str, longest_seconds: float) -> Offer:
-        """What the listed orderers show of a channel, or showed not long ago; pauses do not exceed these seconds."""
+    async def look(self, channel: str, longest_seconds: float, *, first: bool = False) -> Offer | None:
+        """What the listed orderers show of a channel, or showed not long ago; pauses do not exceed these seconds.
+
+        Without a turn to ask, that is the last answer, None when there is none yet. One look at a time may be ``first``
+        and have its turn beside all others.
+        """
         kept = self._kept.get(channel)
         if kept is None:
             kept = self._kept[channel] = _Kept()
-        async with kept.lock:
-            offer = kept.offer
-            if offer is None or self._clock() >= kept.until:
-                async with self._looks:
-                    offer = await self._ask_listed(channel)
-                kept.take(offer, self._clock(), longest_seconds)
-            return kept.show(offer, self._clock())
+        due = kept.offer is None or self._clock() >= kept.until
+        if due and not kept.lock.locked() and (first or not self._looks.locked()):
+            async with kept.lock, nullcontext() if first else self._looks:
+                kept.take(await self._ask_listed(channel), self._clock(), longest_seconds)
+        return None if kept.offer is None else kept.show(kept.offer, self._clock())
 
     async def is_refused(self, channel: str, orderers: Sequence[Endpoint]) -> bool | None:
         """Whether orderers of a channel let this organization read no more; None when none says anything.

@@ -11,7 +11,7 @@ from opssc_chaincode.model import Kind as LedgerKind
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import WITHDRAW_FINALIZER
-from opssc_operator.api.organization import FabricOrganization
+from opssc_operator.api.organization import FabricOrganization, VotingMode
 from opssc_operator.api.proposal import Origin, Phase, ProposalObject
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.api.vote import Vote
@@ -116,15 +116,15 @@ class Gatherer:
             observed = await self._gather_left_out(replace(observed, facts=facts, tally=tally), facts, session)
             if not observed.newcomer:
                 return observed
+        elif tally.open and not _is_watched(observed):
+            return observed
         worker = self.workers.by_ledger.get(proposal.kind)
         if worker is None:
             message = f"proposals of kind {proposal.kind} are not carried out here"
             return replace(observed, verified=no(Reason.UNSUPPORTED_BY_THIS_VERSION, message))
         verified = await self._verify(worker, observed.ref, facts, session)
         observed = replace(observed, verified=verified)
-        if verified.reason is Reason.CHANNEL_NOT_FOUND:
-            return observed
-        if tally.open:
+        if tally.open and verified.reason is not Reason.CHANNEL_NOT_FOUND:
             governing = await session.reader.current(observed.governance_channel)
             silent = silent_members(proposal.snapshot.members, governing.members)
             return await worker.review(replace(observed, silent=silent), facts, session)
@@ -235,6 +235,12 @@ def retained_until(facts: Facts | None, tally: Tally | None, retention: timedelt
     if facts.closing is not None:
         said.append(facts.closing.time)
     return max([facts.proposal.created_time, *said]) + retention
+
+
+def _is_watched(observed: ProposalObserved) -> bool:
+    """Whether an open proposal is shown here, or may be voted on: members can make any number of others."""
+    shown = observed.manifest is not None or observed.mirror is not None or observed.mirror_wanted
+    return shown or bool(observed.wishes) or observed.rules.mode is VotingMode.RULES
 
 
 def _state(known: ProposalObject | None, own_msp_id: str, facts: Facts | None) -> ManifestState | None:

@@ -135,7 +135,7 @@ def work_of(facts: Facts, **more: Any) -> UpdateWork:
     signed = read_signatures(facts, start, update)
     forecast = start.forecast(update, valid_signatures(signed), now=NOW)
     refusal = "" if forecast.refusal is None else forecast.refusal.explanation
-    change = ChannelChange(channel.CHANNEL, ("~ something",), forecast.verdicts, signed)
+    change = ChannelChange.brief(channel.CHANNEL, ("~ something",), forecast.verdicts, signed)
     return UpdateWork(change, None, **{"refusal": refusal, **more})
 
 

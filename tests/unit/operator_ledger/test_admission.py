@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ FIRST = genesis.build(PROFILE)
 OWN = authority("Org4MSP").issue("client")
 NEW_MEMBER = ApplicationOrganization("Org4", authority("Org4MSP").config(), ())
 LONGEST = 20.0
-CROWD_SECONDS = 0.5
+DEADLINE_SECONDS = 20.0
 FOREIGN = genesis.build(replace(PROFILE, channel_id="side"))
 
 
@@ -97,7 +97,14 @@ async def running(*sites: Site) -> AsyncIterator[None]:
 
 async def ask(*sites: Site) -> Offer:
     async with running(*sites):
-        return await Admissions("Org4MSP", [site.endpoint for site in sites], OWN).look(CHANNEL, LONGEST)
+        return await look(Admissions("Org4MSP", [site.endpoint for site in sites], OWN))
+
+
+async def look(admissions: Admissions, channel: str = CHANNEL) -> Offer:
+    """The answer for somebody who has a turn to ask."""
+    offer = await admissions.look(channel, LONGEST)
+    assert offer is not None
+    return offer
 
 
 async def test_a_member_gets_the_block_that_its_peers_join_with() -> None:
@@ -174,10 +181,10 @@ async def test_orderers_that_refuse_are_asked_ever_more_rarely_about_a_channel()
     async with running(site):
         admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
         for _ in range(4):
-            offer = await admissions.look(CHANNEL, LONGEST)
+            offer = await look(admissions)
             pauses.append(offer.admission.again_seconds)
             clock.now += pauses[-1] - 2.0
-            again = await admissions.look(CHANNEL, LONGEST)
+            again = await look(admissions)
             questions.append(site.questions)
             clock.now += again.admission.again_seconds
 
@@ -190,14 +197,14 @@ async def test_a_membership_is_taken_for_granted_for_a_while_and_then_asked_for_
 
     async with running(site):
         admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
-        first = await admissions.look(CHANNEL, LONGEST)
+        first = await look(admissions)
         asked = site.questions
         clock.now += PROVED_SECONDS - 1.0
-        kept = await admissions.look(CHANNEL, LONGEST)
+        kept = await look(admissions)
         asked_for_kept = site.questions
         site.refusal = common_pb2.FORBIDDEN
         clock.now += 1.0
-        later = await admissions.look(CHANNEL, LONGEST)
+        later = await look(admissions)
 
     assert (kept.genesis, asked_for_kept) == (first.genesis, asked)
     assert kept.admission.member_seconds == PROVED_SECONDS - 1.0
@@ -211,39 +218,75 @@ async def test_orderers_are_asked_once_about_a_channel_that_many_proposals_name_
     async with running(site):
         admissions = Admissions("Org4MSP", [site.endpoint], OWN)
         offers = await asyncio.gather(*(admissions.look(CHANNEL, LONGEST) for _ in range(20)))
+        later = await look(admissions)
 
-    assert {offer.admission.standing for offer in offers} == {Standing.UNKNOWN_CHANNEL}
+    answered = [offer.admission.standing for offer in offers if offer is not None]
+    assert answered == [later.admission.standing] == [Standing.UNKNOWN_CHANNEL]
     assert site.questions == 1
 
 
-class SlowSite(Site):
-    """An orderer that waits a while for too many to ask at a time, and counts how many those were at most."""
+class HangingSite(Site):
+    """An orderer that takes questions and answers none before it is let go."""
 
-    def __init__(self, crowd: int) -> None:
+    def __init__(self) -> None:
         super().__init__(status=common_pb2.NOT_FOUND)
-        self._crowd, self._full = crowd, asyncio.Event()
-        self.asking = self.most = 0
+        self.asked, self.free = asyncio.Semaphore(0), asyncio.Event()
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        self.asking += 1
-        self.most = max(self.most, self.asking)
-        if self.asking >= self._crowd:
-            self._full.set()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._full.wait(), CROWD_SECONDS)
+        self.asked.release()
+        await self.free.wait()
         async for answer in super()._stream(requests, context):
-            self.asking -= 1
             yield answer
 
 
-async def test_orderers_are_asked_about_few_channels_at_a_time() -> None:
-    site = SlowSite(crowd=LOOKS_AT_ONCE + 1)
-
+async def test_an_orderer_that_hangs_keeps_few_waiting_and_nobody_from_the_governance_channel() -> None:
+    # Given: as many channels as there is room for
+    site = HangingSite()
     async with running(site):
         admissions = Admissions("Org4MSP", [site.endpoint], OWN)
-        await asyncio.gather(*(admissions.look(f"invented-{number}", LONGEST) for number in range(2 * LOOKS_AT_ONCE)))
+        waiting = [
+            asyncio.ensure_future(admissions.look(f"invented-{number}", LONGEST)) for number in range(LOOKS_AT_ONCE)
+        ]
+        for _ in waiting:
+            await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
 
-    assert (site.questions, site.most) == (2 * LOOKS_AT_ONCE, LOOKS_AT_ONCE)
+        # When
+        same = await admissions.look("invented-0", LONGEST)
+        another = await admissions.look("invented-99", LONGEST)
+        waiting.append(asyncio.ensure_future(admissions.look(CHANNEL, LONGEST, first=True)))
+        await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
+
+        # Then
+        assert (same, another) == (None, None)
+        assert not any(each.done() for each in waiting)
+
+        # And: there is room again
+        site.free.set()
+        await asyncio.gather(*waiting)
+        assert (await look(admissions, "invented-99")).admission.standing is Standing.UNKNOWN_CHANNEL
+        assert site.questions == LOOKS_AT_ONCE + 2
+
+
+async def test_while_an_answer_is_asked_for_anew_the_last_one_stands() -> None:
+    # Given
+    site, clock = HangingSite(), Clock()
+    site.free.set()
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
+        before = await look(admissions)
+        site.free.clear()
+        await site.asked.acquire()
+        clock.now += LONGEST
+
+        # When
+        anew = asyncio.ensure_future(admissions.look(CHANNEL, LONGEST))
+        await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
+        meanwhile = await look(admissions)
+
+        # Then
+        assert (meanwhile.admission.standing, anew.done()) == (before.admission.standing, False)
+        site.free.set()
+        await anew
 
 
 async def test_nobody_is_asked_where_no_orderer_is_listed() -> None:

@@ -16,7 +16,7 @@ from unit.operator_runtime.charters import DefaultCharter
 from unit.operator_runtime.fetching import no_packages
 
 from fabric_admin.rule import NOutOf
-from opssc_chaincode.model import Facts, ProposalDocument
+from opssc_chaincode.model import Facts, Proposal, ProposalDocument
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.organization import FabricOrganization
@@ -94,18 +94,16 @@ async def test_a_proposal_pins_the_configuration_in_force_when_it_is_proposed(ma
     assert ProposalDocument.parse(observed.plan.document).snapshot.config_block == NEWER.config_block
 
 
+def open_for_years(creator: str = "Org1MSP") -> Proposal:
+    """A proposal whose deadline is far away."""
+    document = ProposalDocument.parse(planned(spec()).document)
+    deadline = ledger.NOW.replace(year=ledger.NOW.year + 70)
+    return ledger.proposal(document.model_copy(update={"deadline": deadline}), creator=creator)
+
+
 async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifests: Manifests) -> None:
-    # Given
-    open_for_years = ledger.proposal(
-        ProposalDocument.parse(planned(spec()).document).model_copy(
-            update={"deadline": ledger.NOW.replace(year=ledger.NOW.year + 70)}
-        )
-    )
+    observed = await gather(manifests, Facts(proposal=open_for_years()))
 
-    # When
-    observed = await gather(manifests, Facts(proposal=open_for_years))
-
-    # Then
     assert observed.stale.reason is Reason.STALE
 
 
@@ -118,7 +116,7 @@ async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifes
         pytest.param(MIRROR_LIMIT, "Accepted", ("spam-7",), True, id="one-is-over-where-others-are-members"),
     ],
 )
-async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_s(
+async def test_an_open_proposal_is_mirrored_and_judged_while_there_is_room_for_its_creator_s(
     manifests: Manifests, mirrors: int, phase: str, over: tuple[str, ...], wanted: bool
 ) -> None:
     # Given
@@ -131,7 +129,7 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
         store.put(Kind.CHAINCODE_PROPOSAL, body | {"status": {"phase": phase}})
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
     organization = FabricOrganization.model_validate(manifests.organization())
-    proposal = ledger.proposal(ProposalDocument.parse(planned(spec()).document), creator="Org2MSP")
+    proposal = open_for_years("Org2MSP")
 
     # When
     ledger_shows = Session(Facts(proposal=proposal))
@@ -142,6 +140,33 @@ async def test_an_open_proposal_is_mirrored_while_there_is_room_for_its_creator_
 
     # Then
     assert observed.mirror_wanted is wanted
+    assert (observed.verified.reason is not Reason.PENDING) is wanted
+
+
+@pytest.mark.parametrize(
+    ("voting", "judged"),
+    [
+        pytest.param({"mode": "Manual"}, False, id="nobody-votes"),
+        pytest.param({"mode": "Rules", "rules": [{"kinds": ["Chaincode"]}]}, True, id="rules-vote"),
+    ],
+)
+async def test_an_open_proposal_that_is_not_shown_is_judged_where_it_may_be_voted_on(
+    manifests: Manifests, voting: dict[str, Any], judged: bool
+) -> None:
+    # Given
+    store = ObjectStore()
+    stated = manifests.organization()
+    stated["spec"] |= {"voting": voting, "mirror": {"enabled": False}}
+    store.put(Kind.FABRIC_ORGANIZATION, stated)
+    session = cast("OrganizationSession", Session(Facts(proposal=(proposal := open_for_years("Org2MSP")))))
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
+
+    # When
+    organization = FabricOrganization.model_validate(stated)
+    observed = await Gatherer(store, workers).gather(organization, session, ProposalRef("Org2MSP", proposal.id))
+
+    # Then
+    assert (observed.verified.reason is not Reason.PENDING) is judged
 
 
 class Removed(Session):

@@ -8,6 +8,7 @@ from datetime import datetime
 from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import IdentityError
 from opssc_chaincode.model import ChannelContent, Facts, Proposal
+from opssc_operator.api.fields import status_text
 from opssc_operator.domain.channels.application import ChangeRefused
 from opssc_operator.domain.channels.history import AppliedIn
 from opssc_operator.domain.channels.signatures import read_signatures, valid_signatures
@@ -50,11 +51,11 @@ def judge(
         return Judged(ChannelChange(channel, (), (), signed), applied)
     delta = judge_standing(facts.proposal, config, governance=governance)
     if isinstance(delta, ChangeRefused):
-        return Judged(ChannelChange(channel, (), (), signed), misfit=str(delta))
+        return Judged(ChannelChange(channel, (), (), signed), misfit=status_text(str(delta)))
     forecast = config.forecast(update, valid_signatures(signed), now=now)
     return Judged(
-        ChannelChange(channel, delta.lines, forecast.verdicts or delta.verdicts, signed),
-        refusal="" if forecast.refusal is None else forecast.refusal.explanation,
+        ChannelChange.brief(channel, delta.lines, forecast.verdicts or delta.verdicts, signed),
+        refusal="" if forecast.refusal is None else status_text(forecast.refusal.explanation),
         own_problem=_own_problem(config, own_creator),
         audience=delta.audience,
     )

@@ -99,7 +99,7 @@ def _plan_creation(observed: ChannelPlanning) -> Plan | Preview | Verdict:
         return no(Reason.INVALID_SPEC, f"{message}; add them there first, or leave them out")
     block = build_genesis(observed.spec.channel, recipe, at=observed.now)
     if observed.spec.dry_run:
-        change = ChannelChange(observed.spec.channel, describe_creation(recipe), ())
+        change = ChannelChange.brief(observed.spec.channel, describe_creation(recipe))
         return Preview(change, f"would be created; {', '.join(members)} have to agree; nothing is on the ledger")
     content = create_content(observed.spec, recipe, block)
     return _document(_frame(observed), content, members, Rule(n=len(members), of=members))
@@ -145,7 +145,7 @@ def is_revision(proposal_id: str) -> bool:
 
 def change_of(channel: str, delta: Delta) -> ChannelChange:
     """What people see of a delta."""
-    return ChannelChange(channel, delta.lines, delta.verdicts)
+    return ChannelChange.brief(channel, delta.lines, delta.verdicts)
 
 
 @dataclass(frozen=True, slots=True)

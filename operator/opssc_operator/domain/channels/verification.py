@@ -102,7 +102,10 @@ def judge_standing(proposal: Proposal, config: ChannelConfig, *, governance: boo
     except ChangeRefused as exc:
         return exc
     if snapshot.members != config.all_members:
-        return ChangeRefused("the channel has other organizations now")
+        came, went = set(config.all_members) - set(snapshot.members), set(snapshot.members) - set(config.all_members)
+        changed = ", ".join((*(f"+ {each}" for each in sorted(came)), *(f"- {each}" for each in sorted(went))))
+        return ChangeRefused(f"the channel has other organizations now: {changed}")
     if snapshot.rule != delta.rule:
-        return ChangeRefused("other organizations would have to agree now")
+        paths = ", ".join(sorted({verdict.mod_policy for verdict in delta.verdicts if verdict.mod_policy}))
+        return ChangeRefused(f"other organizations would have to agree now, by {paths}")
     return delta

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from pydantic import JsonValue
 
-from fabric_admin.channelconfig import Verdict as PolicyVerdict
 from opssc_chaincode.model import ChannelContent, Facts, Step
 from opssc_chaincode.tally import Tally
 from opssc_operator.api.chaincode_proposal import StepState
@@ -20,14 +19,11 @@ from opssc_operator.api.channel_proposal import (
 )
 from opssc_operator.api.fields import status_text
 from opssc_operator.domain.channels.history import AppliedIn
-from opssc_operator.domain.kinds.channel_work import ChannelChange, UpdateWork
+from opssc_operator.domain.kinds.channel_work import ChannelChange, Ruling, UpdateWork
 from opssc_operator.domain.kinds.creation_work import CreationWork
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Preview
 from opssc_operator.domain.report import failure_messages
-
-LINES: Final = 128
-POLICIES: Final = 64
 
 
 def channel_status(observed: ProposalObserved, standing: Mapping[str, JsonValue]) -> Mapping[str, Any]:
@@ -45,10 +41,9 @@ def channel_status(observed: ProposalObserved, standing: Mapping[str, JsonValue]
     snapshot = facts.proposal.snapshot
     fields["base"] = BaseConfig(config_sequence=snapshot.config_sequence, config_hash=snapshot.config_hash)
     fields["organizations"] = _organizations(tally, facts)
-    if work is not None:
-        if work.applied is not None:
-            fields["submission"] = _submission(work.applied, standing)
-        fields["successor"] = work.succeeded_by or None
+    fields["successor"] = (observed.succeeded_by if work is None else work.succeeded_by) or None
+    if work is not None and work.applied is not None:
+        fields["submission"] = _submission(work.applied, standing)
     return fields
 
 
@@ -62,11 +57,10 @@ def _submission(applied: AppliedIn, standing: Mapping[str, JsonValue]) -> Submis
 
 
 def _change(change: ChannelChange) -> dict[str, Any]:
-    lines = change.lines
     return {
-        "diff": tuple(status_text(line) for line in lines[:LINES]),
-        "diff_omitted": len(lines) - LINES if len(lines) > LINES else None,
-        "policies": tuple(_policy(verdict) for verdict in change.policies[:POLICIES]),
+        "diff": change.lines,
+        "diff_omitted": change.omitted or None,
+        "policies": tuple(_policy(ruling) for ruling in change.policies),
         "signatures": tuple(
             SignatureRecord(msp_id=each.msp_id, subject=status_text(each.subject) or None, valid=each.valid)
             for each in change.signed
@@ -74,13 +68,13 @@ def _change(change: ChannelChange) -> dict[str, Any]:
     }
 
 
-def _policy(verdict: PolicyVerdict) -> PolicyRecord:
+def _policy(ruling: Ruling) -> PolicyRecord:
     return PolicyRecord(
-        path=verdict.path,
-        mod_policy=verdict.mod_policy,
-        rule=status_text(verdict.rule) or None,
-        satisfied=verdict.satisfied,
-        missing=verdict.missing_organizations,
+        path=ruling.path,
+        mod_policy=ruling.mod_policy,
+        rule=ruling.rule or None,
+        satisfied=ruling.satisfied,
+        missing=ruling.missing,
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 from fabric_admin.channelconfig import Verdict as PolicyVerdict
 from opssc_chaincode.model import Decision, Evidence, Outcome, Step
 from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import ConditionType, Reason
+from opssc_operator.api.fields import status_text
 from opssc_operator.api.proposal import Phase
 from opssc_operator.domain.actions import Propose
 from opssc_operator.domain.channels.history import AppliedIn
@@ -34,6 +36,9 @@ from opssc_operator.domain.work_action import WorkAction
 
 SUBMIT_AGAIN_SECONDS: Final = 10.0
 LONGEST_PAUSE_SECONDS: Final = 300.0
+LINES: Final = 128
+POLICIES: Final = 64
+"""What status shows of a change, and so all that is kept of one: strangers' may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,52 @@ class SubmitUpdate(WorkAction):
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """The policy that decides about an element, as status shows it; ``missing`` are organizations that it lacks."""
+
+    path: str
+    mod_policy: str
+    rule: str
+    satisfied: bool
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelChange:
-    """What is known of an update beyond its facts, before or after it is accepted; ``lines`` are for people."""
+    """What is known of an update beyond its facts, before or after it is accepted; ``lines`` are for people.
+
+    ``omitted`` counts the lines that are not kept; ``lacking`` are the organizations that any policy lacks, also those
+    that are not kept.
+    """
 
     channel: str
     lines: tuple[str, ...]
-    policies: tuple[PolicyVerdict, ...]
+    policies: tuple[Ruling, ...]
     signed: tuple[Signed, ...] = ()
+    omitted: int = 0
+    lacking: tuple[str, ...] = ()
+
+    @classmethod
+    def brief(
+        cls,
+        channel: str,
+        lines: Sequence[str],
+        verdicts: Iterable[PolicyVerdict] = (),
+        signed: tuple[Signed, ...] = (),
+    ) -> Self:
+        """Keep of a change what people are shown of it."""
+        rulings = tuple(_ruling(verdict) for verdict in verdicts)
+        # The same few policies decide about most elements, and lack the same organizations.
+        same: dict[tuple[str, ...], tuple[str, ...]] = {}
+        kept = tuple(replace(each, missing=same.setdefault(each.missing, each.missing)) for each in rulings[:POLICIES])
+        return cls(
+            channel,
+            tuple(status_text(line) for line in lines[:LINES]),
+            kept,
+            signed,
+            max(len(lines) - LINES, 0),
+            tuple(sorted({name for each in rulings for name in each.missing})),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +191,7 @@ class UpdateWork:
 
     def _judge_signatures(self, observed: ProposalObserved, signers: tuple[str, ...]) -> Verdict:
         """Who is waited for: of those whom a policy lacks, those that agreed; nobody else will sign."""
-        lacking = {name for verdict in self.change.policies for name in verdict.missing_organizations}
+        lacking = set(self.change.lacking)
         agreed = observed.tally.agreed if observed.tally is not None else ()
         awaited = sorted(lacking.intersection(agreed).difference(signers))
         if awaited:
@@ -231,10 +275,10 @@ class UpdateWork:
         """The configuration no longer takes it: its creator proposes it anew when it still can be made."""
         channel = self.change.channel
         if self.succeeded_by:
-            verdict = no(Reason.STALE, f"the configuration moved on; {self.succeeded_by} proposes the same change anew")
+            verdict = no(Reason.STALE, f"{self.succeeded_by} proposes the same anew; {moved_on(self.misfit)}")
             conditions = {**conditions, ConditionType.APPLIED: verdict}
             return Stage(conditions, Phase.STALE, ready=verdict, waiting=False, follows=channel)
-        verdict = no(Reason.STALE, f"the configuration moved on: {self.misfit}")
+        verdict = no(Reason.STALE, moved_on(self.misfit))
         anew = self.successor if observed.may_propose_anew else None
         return Stage(
             {**conditions, ConditionType.APPLIED: verdict},
@@ -245,6 +289,21 @@ class UpdateWork:
             follows=channel,
             requeue_seconds=STALE_AGAIN_SECONDS,
         )
+
+
+def moved_on(misfit: str) -> str:
+    """Why a change is stale that a later configuration does not take."""
+    return f"the configuration moved on: {misfit}"
+
+
+def _ruling(verdict: PolicyVerdict) -> Ruling:
+    return Ruling(
+        path=status_text(verdict.path),
+        mod_policy=status_text(verdict.mod_policy),
+        rule=status_text(verdict.rule),
+        satisfied=verdict.satisfied,
+        missing=verdict.missing_organizations,
+    )
 
 
 def _joined(*texts: str) -> str:

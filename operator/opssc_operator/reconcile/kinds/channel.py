@@ -34,6 +34,7 @@ from opssc_operator.domain.kinds.channel_work import (
     SignUpdate,
     SubmitUpdate,
     UpdateWork,
+    moved_on,
 )
 from opssc_operator.domain.kinds.consenter_work import JoinConsenter
 from opssc_operator.domain.kinds.creation_work import JoinOrderer, JoinPeer
@@ -42,7 +43,7 @@ from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
 from opssc_operator.domain.report import own_report
 from opssc_operator.domain.verdict import Verdict, no, unknown
-from opssc_operator.domain.verification import MOVED_ON, Grounds, verify_proposal
+from opssc_operator.domain.verification import Grounds, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
 from opssc_operator.errors import Bug, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
@@ -58,9 +59,28 @@ logger = logging.getLogger(__name__)
 STALENESS_SECONDS: Final = 5.0
 FRESH_SECONDS: Final = 1.0
 MOST_REVISIONS: Final = 20
-KEPT: Final = 1024
+KEPT: Final = 256
+KEPT_APPLIED: Final = 1024
 
 _Key = tuple[str, ProposalRef]
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What a judgement depends on, but for the config block: the content, its signatures, and the own identities."""
+
+    content_hash: str
+    signatures: tuple[str, ...]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The last judgement on a proposal, and the config block it was made on."""
+
+    block: int
+    basis: _Basis
+    judged: Judged
 
 
 @dataclass(slots=True)
@@ -72,9 +92,9 @@ class ChannelWorker:
     _possible_since: dict[_Key, float] = field(default_factory=dict)
     _attempts: dict[_Key, tuple[float, int, str]] = field(default_factory=dict)
     """Own submissions: when the last was (loop time), refusals in a row, the orderer's words."""
-    _judged: Newest[tuple[str, int, tuple[str, ...]], Judged] = field(default_factory=lambda: Newest(KEPT))
-    """By content hash, config block and transactions of the signatures."""
-    _applied: Newest[str, ChannelChange] = field(default_factory=lambda: Newest(KEPT))
+    _judged: Newest[tuple[str, str], _Kept] = field(default_factory=lambda: Newest(KEPT))
+    """By namespace and proposal."""
+    _applied: Newest[str, ChannelChange] = field(default_factory=lambda: Newest(KEPT_APPLIED))
     """What applied updates changed, by content hash."""
 
     async def plan(
@@ -93,7 +113,8 @@ class ChannelWorker:
         if taken is not None:
             return taken
         block = await session.config_blocks.in_force(spec.channel if spec.create is None else governance)
-        return plan_channel(
+        return await asyncio.to_thread(
+            plan_channel,
             ChannelPlanning(
                 own_msp_id=session.msp_id,
                 proposal_id=observed.ref.id,
@@ -104,7 +125,7 @@ class ChannelWorker:
                 governance=spec.channel == governance,
                 charter=(await session.charters.succession()).current,
                 now=observed.now,
-            )
+            ),
         )
 
     async def verify(self, proposal: Proposal, grounds: Grounds, session: OrganizationSession) -> Verdict:
@@ -139,7 +160,7 @@ class ChannelWorker:
         if not judged.misfit:
             return replace(observed, review=judged.change)
         successor, succeeded_by = await _successor(observed, proposal, session)
-        verdict = no(Reason.STALE, MOVED_ON)
+        verdict = no(Reason.STALE, moved_on(judged.misfit))
         return replace(observed, stale=verdict, successor=successor, succeeded_by=succeeded_by)
 
     async def observe(
@@ -182,8 +203,10 @@ class ChannelWorker:
     async def _judge(self, facts: Facts, current: ChannelView, session: OrganizationSession) -> Judged:
         """What an update is on the configuration in force; computed once for the same block and signatures."""
         reports = tuple(report.tx_id for report in facts.reports if report.step is Step.SIGNED)
-        key = facts.proposal.content_hash, current.config_block, reports
-        if key not in self._judged:
+        basis = _Basis(facts.proposal.content_hash, reports, session.settings.fingerprint)
+        key = session.settings.namespace, facts.proposal.name
+        known = self._judged.get(key)
+        if known is None or known.basis != basis or known.block < current.config_block:
             content, snapshot = _content(facts.proposal), facts.proposal.snapshot
             newest = await session.config_blocks.in_force(content.channel)
             applied = await session.config_blocks.find_update(
@@ -193,10 +216,9 @@ class ChannelWorker:
             judged = await asyncio.to_thread(
                 judge, facts, newest.config, applied, admin.creator, governance=governance, now=datetime.now(UTC)
             )
-            # The block that was read may be a later one than the view's; the next look will find it under its own.
-            key = key[0], newest.view.config_block, reports
-            self._judged[key] = judged
-        return self._judged[key]
+            # The block that was read may be a later one than the view's.
+            known = self._judged[key] = _Kept(newest.view.config_block, basis, judged)
+        return known.judged
 
     async def _shown(self, facts: Facts, session: OrganizationSession) -> ChannelChange:
         """What an applied update changed, by the configuration it was computed on; empty when that is not to be had."""
@@ -211,11 +233,11 @@ class ChannelWorker:
                 return known
             if pinned is not None:
                 governance = _is_governance(content, session)
-                delta = delta_of(content, pinned.config, governance=governance, at=proposal.created_time)
+                proposed = proposal.created_time
+                delta = await asyncio.to_thread(delta_of, content, pinned.config, governance=governance, at=proposed)
                 lines = () if isinstance(delta, ChangeRefused) else delta.lines
-                known = ChannelChange(
-                    content.channel, lines, (), read_signatures(facts, pinned.config, content.update_bytes)
-                )
+                signed = read_signatures(facts, pinned.config, content.update_bytes)
+                known = ChannelChange.brief(content.channel, lines, signed=signed)
             self._applied[proposal.content_hash] = known
         return known
 
@@ -305,8 +327,15 @@ async def _successor(
     block = await session.config_blocks.in_force(content.channel)
     charter = (await session.charters.succession()).current
     governance = _is_governance(content, session)
-    planned = plan_successor(
-        proposal, following, block.view, block.config, charter=charter, governance=governance, now=observed.now
+    planned = await asyncio.to_thread(
+        plan_successor,
+        proposal,
+        following,
+        block.view,
+        block.config,
+        charter=charter,
+        governance=governance,
+        now=observed.now,
     )
     return planned, ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from fabric_protos.common import common_pb2
@@ -44,7 +45,7 @@ async def verify_creation(
         return unknown(Reason.NOT_A_MEMBER, f"config block {block.view.config_block} does not show {session.msp_id}")
     rules = CreationRules(content, block.config.organization(session.msp_id))
     agreeing = replace(pinned, members=recipe.organizations)
-    return verify_proposal(rules, proposal, replace(grounds, pinned=agreeing))
+    return await asyncio.to_thread(verify_proposal, rules, proposal, replace(grounds, pinned=agreeing))
 
 
 async def review_creation(
@@ -77,7 +78,7 @@ async def find_taken(channel: str, session: OrganizationSession) -> Verdict | No
 
 
 def _change(content: ChannelContent, recipe: Recipe) -> ChannelChange:
-    return ChannelChange(content.channel, describe_creation(recipe), ())
+    return ChannelChange.brief(content.channel, describe_creation(recipe))
 
 
 async def observe_creation(
