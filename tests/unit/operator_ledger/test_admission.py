@@ -230,10 +230,10 @@ class HangingSite(Site):
 
     def __init__(self) -> None:
         super().__init__(status=common_pb2.NOT_FOUND)
-        self.asked, self.free = asyncio.Semaphore(0), asyncio.Event()
+        self.questioned, self.free = asyncio.Semaphore(0), asyncio.Event()
 
     async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        self.asked.release()
+        self.questioned.release()
         await self.free.wait()
         async for answer in super()._stream(requests, context):
             yield answer
@@ -248,13 +248,13 @@ async def test_an_orderer_that_hangs_keeps_few_waiting_and_nobody_from_the_gover
             asyncio.ensure_future(admissions.look(f"invented-{number}", LONGEST)) for number in range(LOOKS_AT_ONCE)
         ]
         for _ in waiting:
-            await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
+            await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
 
         # When
         same = await admissions.look("invented-0", LONGEST)
         another = await admissions.look("invented-99", LONGEST)
         waiting.append(asyncio.ensure_future(admissions.look(CHANNEL, LONGEST, first=True)))
-        await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
+        await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
 
         # Then
         assert (same, another) == (None, None)
@@ -275,12 +275,12 @@ async def test_while_an_answer_is_asked_for_anew_the_last_one_stands() -> None:
         admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
         before = await look(admissions)
         site.free.clear()
-        await site.asked.acquire()
+        await site.questioned.acquire()
         clock.now += LONGEST
 
         # When
         anew = asyncio.ensure_future(admissions.look(CHANNEL, LONGEST))
-        await asyncio.wait_for(site.asked.acquire(), DEADLINE_SECONDS)
+        await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
         meanwhile = await look(admissions)
 
         # Then
