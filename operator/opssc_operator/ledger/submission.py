@@ -21,8 +21,8 @@ from opssc_operator.ledger.translate import explain, shorten
 logger = logging.getLogger(__name__)
 
 SUBMIT_SECONDS: Final = 30.0
-REFUSED_BY_ORDERER: Final = "BAD_REQUEST"
-"""In what a peer passes on of an orderer that looked at an update and would not take it."""
+REFUSALS: Final = ("BAD_REQUEST", "FORBIDDEN")
+"""What an orderer answers that looked at an update and would not take it; any other one may, and later this one too."""
 
 
 class UpdateRefused(TransientError):
@@ -59,9 +59,9 @@ async def _broadcast(config: ChannelConfig, envelope: common_pb2.Envelope, ident
     for endpoint in config.orderer_endpoints:
         try:
             await _hand_in(endpoint, envelope, identity)
-        except OrdererRefused as exc:
-            raise UpdateRefused(explain(exc)) from exc
         except FabricError as exc:
+            if isinstance(exc, OrdererRefused) and exc.status in REFUSALS:
+                raise UpdateRefused(explain(exc)) from exc
             problems.append(f"{endpoint.address}: {explain(exc)}")
         else:
             return
@@ -80,5 +80,5 @@ def _refusal(exc: TransientError | FabricError) -> str:
     if not isinstance(exc, GatewayError):
         return ""
     said = [detail.message for detail in exc.details] or [exc.message]
-    found = next((text for text in said if REFUSED_BY_ORDERER in text or "FORBIDDEN" in text), "")
+    found = next((text for text in said if any(status in text for status in REFUSALS)), "")
     return shorten(found)

@@ -62,7 +62,7 @@ def planned(fields: dict[str, Any], **more: Any) -> Plan | Preview | Verdict:
         view=view_of(start),
         config=start,
         definitions=more.pop("definitions", {}),
-        governance=False,
+        governance=more.pop("governance", False),
         charter=DEFAULT_CHARTER,
         now=NOW,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import sys
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -14,6 +13,7 @@ from unit.fabric import channel
 from unit.fabric.channel import NOW, person
 from unit.operator_channels.changes import ORG1, ORG2, ORG3, RECIPE, changes, config, stated
 from unit.operator_channels.proposals import agreed, observed, plan, proposed, view_of
+from unit.operator_runtime.channelsession import Session
 
 from fabric_admin import channelconfig
 from opssc_chaincode.model import DEFAULT_CHARTER, ChannelContent, Facts, Proposal
@@ -28,7 +28,6 @@ from opssc_operator.domain.observation import ManifestState
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.verdict import Verdict, yes
 from opssc_operator.domain.verification import Grounds
-from opssc_operator.ledger.config_blocks import ConfigBlock
 from opssc_operator.reconcile.kinds.channel import ChannelWorker
 from opssc_operator.reconcile.kinds.creation import verify_creation
 
@@ -41,50 +40,6 @@ if TYPE_CHECKING:
 ACLS = "/Channel/Application/ACLs"
 POLICIES_ADDED = 240
 CREATED = {"action": "Create", "create": RECIPE}
-
-
-class Session:
-    """An organization whose peer shows one configuration, on a ledger of few proposals."""
-
-    def __init__(self, start: ChannelConfig, known: Mapping[ProposalRef, Facts] | None = None) -> None:
-        self.msp_id = ORG1
-        self.settings = SimpleNamespace(
-            namespace="org1", governance_channel="ops-channel", admin=person(ORG1), fingerprint="first"
-        )
-        self.reader = self.config_blocks = self.view = self.charters = self.orderers = self
-        self.known = dict(known or {})
-        self.reads = 0
-        self.show(start, 3)
-
-    def show(self, start: ChannelConfig, block: int) -> None:
-        self.block = ConfigBlock(replace(view_of(start), config_block=block), start)
-
-    async def current(self, channel: str, *, max_age_seconds: float) -> Any:
-        del channel, max_age_seconds
-        return self.block.view
-
-    async def in_force(self, channel: str) -> ConfigBlock:
-        del channel
-        self.reads += 1
-        return self.block
-
-    async def at(self, channel: str, number: int) -> ConfigBlock:
-        del channel, number
-        return self.block
-
-    async def find_update(self, newest: ConfigBlock, update: bytes, *, after_block: int) -> None:
-        """No config block holds the update."""
-
-    async def get(self, ref: ProposalRef) -> Facts | None:
-        return self.known.get(ref)
-
-    async def succession(self) -> Any:
-        return SimpleNamespace(current=DEFAULT_CHARTER)
-
-    def know(self, address: str) -> bool:
-        """No orderer is this organization's."""
-        del address
-        return False
 
 
 def worker() -> ChannelWorker:
