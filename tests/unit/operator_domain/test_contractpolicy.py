@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabric_admin.rule import NOutOf
@@ -64,6 +64,7 @@ def test_the_fewest_are_as_many_as_trying_all_combinations_finds(rule: NOutOf) -
     assert smallest_satisfying(rule) == by_trying_all(rule)
 
 
+@settings(max_examples=30)
 @given(st.integers(SHARED_LIMIT + 1, SHARED_LIMIT + 3), st.data())
 def test_where_too_many_stand_in_several_branches_the_count_is_never_too_high(size: int, data: st.DataObject) -> None:
     # Given: every organization in every branch

@@ -142,6 +142,7 @@ def test_until_the_own_peer_shows_the_definition_its_commit_is_awaited(agreed: t
     # Then
     assert (decision.committed.status, decision.committed.reason) == ("False", Reason.AWAITING_COMMIT)
     assert decision.committed.message == message
+    assert decision.commit_ready.reason is (Reason.COMMIT_READY if message else Reason.AWAITING_ORGANIZATIONS)
     assert decision.commit_possible is bool(message)
 
 

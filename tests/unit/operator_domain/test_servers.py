@@ -204,6 +204,7 @@ QUOTA = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "
 )
 def test_a_server_is_as_ready_as_its_deployment_says(body: dict[str, Any], status: str, text: str) -> None:
     verdict = judge_runtime(ServerLook(Wish.RUN, deployment=read_deployment(body)))
+    assert verdict.reason is (Reason.SERVER_READY if status == "True" else Reason.SERVER_NOT_READY)
     assert verdict.status == status
     assert text in verdict.message
 
