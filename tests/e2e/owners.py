@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 OWNERS = ("Org1MSP", "Org2MSP")
 NAMES = ("ops-channel", "owned", "every", "ruled", "refused")
-CHANNELS = tuple(ChannelSpec(name) for name in NAMES)
+APART = ChannelSpec("apart", members=("Org2MSP", "Org3MSP"))
+"""Ordered by organization 1 as well, which has no peer there."""
+CHANNELS = (*(ChannelSpec(name) for name in NAMES), APART)
 
 
 def build_spec(directory: Path, backend: BackendName) -> EnvironmentSpec:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from e2e.channel_story import ChannelStory, read_config
+from e2e.owners import APART
 from e2e.scenario import Scenario
 from e2e.test_channel_update import facts_of
 from fabric_protos.common.common_pb2 import Block
@@ -59,6 +60,38 @@ async def test_the_ordering_service_is_changed_by_those_who_run_it(owners: Conso
     body = story.seen_by(third) or {}
     assert body["status"]["submission"]["by"] in {"Org1MSP", "Org2MSP", "Org3MSP"}
     assert {each["mspID"] for each in body["status"]["signatures"]} >= {"Org1MSP", "Org2MSP"}
+
+
+async def test_who_orders_a_channel_without_a_peer_in_it_decides_about_its_orderers(owners: Consortium) -> None:
+    # Given: organization 1 orders the channel of organizations 2 and 3
+    first, second, third = owners.members
+    channel = APART.name
+    change = build_change("setBatch", maxMessageCount=9)
+    story = ChannelStory(owners, (third, first, second), channel, "apart-batch", {"changes": [change]})
+
+    # When
+    await story.propose()
+    await story.vote(second)
+    await story.vote(first)
+    await story.until_true(ConditionType.READY)
+
+    # Then: it signed, and saw it applied by its own orderers
+    config = await read_config(owners, channel)
+    assert config.batch is not None
+    assert config.batch.max_message_count == 9
+    assert channel not in await first.reader.system.channels()
+    body = story.seen_by(first) or {}
+    assert {each["mspID"] for each in body["status"]["signatures"] if each["valid"]} >= {"Org1MSP", "Org2MSP"}
+    assert condition(body, ConditionType.APPLIED)["status"] == "True"
+    assert first.objects.get(Kind.FABRIC_CHANNEL, channel) is None
+
+    # And: it proposes itself
+    change = build_change("setBatch", maxMessageCount=11)
+    own = ChannelStory(owners, (first, second, third), channel, "apart-again", {"changes": [change]})
+    await own.carry_out(second)
+    config = await read_config(owners, channel)
+    assert config.batch is not None
+    assert config.batch.max_message_count == 11
 
 
 async def test_anchor_peers_are_decided_by_their_own_organization(owners: Consortium) -> None:

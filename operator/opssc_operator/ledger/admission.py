@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from fabric_protos.common import common_pb2
@@ -25,7 +26,7 @@ from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.domain.joining import Admission, Standing, pause_after
 from opssc_operator.domain.newest import Newest
-from opssc_operator.ledger.history import check_channel, check_data, check_genesis
+from opssc_operator.ledger.history import check_channel, prove_config
 from opssc_operator.ledger.translate import explain
 
 FETCH_SECONDS: Final = 10.0
@@ -172,28 +173,10 @@ class Admissions:
         newest = await orderer.fetch(channel, "newest", timeout_seconds=FETCH_SECONDS)
         newest_config = blocks.last_config_index(newest)
         genesis = await _fetch(orderer, channel, 0)
-        config = await self._prove_config(channel, newest_config, genesis, orderer)
+        _, config = await prove_config(partial(_fetch, orderer, channel), genesis, newest_config)
         if self._msp_id not in config.members:
             return Offer(Admission(Standing.OUTSIDE, config_block=newest_config))
         return Offer(Admission(Standing.MEMBER, config_block=newest_config), genesis)
-
-    async def _prove_config(
-        self, channel: str, number: int, genesis: common_pb2.Block, orderer: Orderer
-    ) -> ChannelConfig:
-        first = ChannelConfig.from_block(genesis)
-        if number == 0:
-            check_data(genesis)
-            return first
-        check_genesis(genesis, await _fetch(orderer, channel, 1), first)
-        found = await _fetch(orderer, channel, number)
-        config = ChannelConfig.from_block(found)
-        try:
-            blocks.verify_signed(found, config)
-        except PolicyNotSatisfied:
-            # This very block may have replaced the orderers that signed it.
-            before = blocks.last_config_index(await _fetch(orderer, channel, number - 1))
-            blocks.verify_signed(found, ChannelConfig.from_block(await _fetch(orderer, channel, before)))
-        return config
 
 
 def endpoints_of(config: ChannelConfig) -> tuple[Endpoint, ...]:

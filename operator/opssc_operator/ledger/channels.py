@@ -1,4 +1,4 @@
-"""Channel configurations as the organization's own peers show them.
+"""Channel configurations as the organization's own peers show them, or its own orderers where it has no peer.
 
 Owns a cache of config blocks. A config block never changes, so blocks by number are kept; the current one is asked
 for again after ``forget``.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from fabric_protos.common import common_pb2
@@ -18,9 +20,10 @@ from fabric_admin.errors import BlockError, ChaincodeError, ConfigError, FabricE
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channel import BlockNotKept, ChannelView, NoConfiguration
 from opssc_operator.domain.newest import Newest
-from opssc_operator.errors import NotProved
+from opssc_operator.errors import NotProved, TransientError
 from opssc_operator.ledger.history import ConfigHistory
-from opssc_operator.ledger.peers import OwnPeer, OwnPeers
+from opssc_operator.ledger.orderer_chains import Head, OrdererChains
+from opssc_operator.ledger.peers import CHANNEL_RETRY_SECONDS, OwnPeer, OwnPeers
 from opssc_operator.ledger.translate import explain, translated
 
 LIFECYCLE_ENDORSEMENT: Final = "/Channel/Application/LifecycleEndorsement"
@@ -54,11 +57,15 @@ def view_of(config: ChannelConfig, block: common_pb2.Block) -> ChannelView:
 
 
 class ChannelReader:
-    """Reads channel configurations from the own peers, and what those do not keep from the listed orderers."""
+    """Reads channel configurations from the own peers, and what those do not keep from the listed orderers.
 
-    def __init__(self, peers: OwnPeers, history: ConfigHistory) -> None:
+    A channel that no own peer is in is read from the ``chains`` of the own orderers.
+    """
+
+    def __init__(self, peers: OwnPeers, history: ConfigHistory, chains: OrdererChains | None = None) -> None:
         self._peers = peers
         self._history = history
+        self._chains = chains
         self._current: dict[str, tuple[ChannelView, float]] = {}
         """By channel: the configuration in force and when it was asked for (loop time)."""
         self._numbered: Newest[tuple[str, int], ChannelView] = Newest(KEPT_BLOCKS)
@@ -71,7 +78,7 @@ class ChannelReader:
             self._current.pop(channel, None)
 
     async def current(self, channel: str, *, max_age_seconds: float = math.inf) -> ChannelView:
-        """The configuration in force on the own peer; raises TransientError or TerminalError.
+        """The configuration in force on the own nodes; raises TransientError or TerminalError.
 
         Config blocks of channels that are followed are noticed at once; others may be ``max_age_seconds`` old.
         """
@@ -96,6 +103,9 @@ class ChannelReader:
 
         Raises TransientError or TerminalError.
         """
+        served = await self._served(channel)
+        if served is not None:
+            return served[1].block
         with translated(f"reading the configuration of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
             try:
                 return await self._peers.ask(
@@ -109,7 +119,7 @@ class ChannelReader:
             return await self._history.config_block(info.height - 1, await _shown(peer, channel))
 
     async def at(self, channel: str, number: int) -> ChannelView | NoConfiguration | BlockNotKept | None:
-        """The configuration in block ``number``; None while the own peer's chain is not that long."""
+        """The configuration in block ``number``; None while the own nodes' chain is not that long."""
         known = self._numbered.get((channel, number))
         if known is not None:
             return known
@@ -153,12 +163,17 @@ class ChannelReader:
     async def block(
         self, channel: str, number: int, *, content_alone: bool = False
     ) -> common_pb2.Block | BlockNotKept | None:
-        """Block ``number`` of any type; None while the own peer's chain is not that long.
+        """Block ``number`` of any type; None while the own nodes' chain is not that long.
 
         ``content_alone``: its metadata, which says what config block is in force, is not needed.
 
         Raises FabricError, and NotProved when it has to come from the listed orderers and does not.
         """
+        served = await self._served(channel)
+        if served is not None:
+            chains, head = served
+            with _proving(channel, number, "list a peer of the channel"):
+                return await chains.block(number, head, content_alone=content_alone)
         try:
             return await self._peers.ask(
                 channel, lambda peer: peer.system.block_by_number(channel, number, timeout_seconds=QUERY_SECONDS)
@@ -174,11 +189,22 @@ class ChannelReader:
 
     async def _proved(self, number: int, shown: ChannelConfig, *, content_alone: bool) -> common_pb2.Block:
         prove = self._history.content if content_alone else self._history.block
-        try:
+        with _proving(shown.channel_id, number, "list a peer that has it first"):
             return await prove(number, shown)
+
+    async def _served(self, channel: str) -> tuple[OrdererChains, Head] | None:
+        """The own orderers' chain of a channel where all own peers say that they are not; None where it is not theirs.
+
+        Raises TransientError when the own orderers do not show it either.
+        """
+        chains = self._chains
+        if chains is None or not chains.serve(channel) or not await self._peers.are_outside(channel):
+            return None
+        try:
+            return chains, await chains.head(channel)
         except FabricError as exc:
-            message = f"block {number} of channel {shown.channel_id}, which no own peer keeps: {explain(exc)}"
-            raise NotProved(f"{message}; list a peer that has it first") from exc
+            message = f"no own peer has joined channel {channel}, and no own orderer shows it: {explain(exc)}"
+            raise TransientError(message, CHANNEL_RETRY_SECONDS, reason=Reason.CHANNEL_NOT_FOUND) from exc
 
     async def members(self, channel: str) -> tuple[str, ...]:
         """The members in force by the own peer's state, without any block; raises TransientError or TerminalError."""
@@ -200,6 +226,16 @@ class ChannelReader:
 
     def _keep(self, view: ChannelView) -> None:
         self._numbered[view.channel, view.config_block] = view
+
+
+@contextmanager
+def _proving(channel: str, number: int, remedy: str) -> Iterator[None]:
+    """Turn what keeps a block of orderers from being proved into NotProved."""
+    try:
+        yield
+    except FabricError as exc:
+        message = f"block {number} of channel {channel}, which no own peer keeps: {explain(exc)}"
+        raise NotProved(f"{message}; {remedy}") from exc
 
 
 async def _shown(peer: OwnPeer, channel: str) -> ChannelConfig:

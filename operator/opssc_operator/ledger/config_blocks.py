@@ -1,4 +1,4 @@
-"""Whole configurations of channels, and which config block holds a given update, as the own peers show them.
+"""Whole configurations of channels, and which config block holds a given update, as the own nodes show them.
 
 Proposals about channels need more than the reduced view that all others are judged by.
 """
@@ -71,7 +71,7 @@ class ConfigBlocks:
         Raises TransientError or TerminalError.
         """
         with translated(f"reading block {number} of channel {channel}", reason=Reason.CHANNEL_NOT_FOUND):
-            block = await self._reader.block(channel, number)
+            block = await self._reader.block(channel, number, content_alone=True)
         if not isinstance(block, common_pb2.Block):
             return None
         try:

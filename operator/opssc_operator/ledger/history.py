@@ -9,9 +9,9 @@ orderers signed that were replaced since is proved by the hashes that lead to it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Literal
 
 from fabric_protos.common import common_pb2, configtx_pb2
 
@@ -26,6 +26,9 @@ FETCH_SECONDS: Final = 10.0
 CHAIN_BLOCKS: Final = 200
 """How many blocks after one are looked at for a block that today's orderers signed."""
 CHAIN_SECONDS: Final = 30.0
+
+Fetch = Callable[[int], Awaitable[common_pb2.Block]]
+"""Gives a block of one channel, which nothing has proved; raises FabricError."""
 
 
 class ConfigHistory:
@@ -45,14 +48,11 @@ class ConfigHistory:
 
         The genesis block is signed by nobody: it is proved by the block that follows it.
         """
-        found = await self._fetch(current.channel_id, number)
-        check_channel(found, current.channel_id)
+        found = await self.fetch(current.channel_id, number)
         if number > 0:
             blocks.verify_signed(found, current)
-            return found
-        follower = await self._fetch(current.channel_id, 1)
-        check_channel(follower, current.channel_id)
-        check_genesis(found, follower, current)
+        else:
+            check_genesis(found, await self.fetch(current.channel_id, 1), current)
         return found
 
     async def content(self, number: int, current: ChannelConfig) -> common_pb2.Block:
@@ -60,8 +60,7 @@ class ConfigHistory:
 
         The metadata is left out: no hash covers it. Raises FabricError.
         """
-        found = await self._fetch(current.channel_id, number)
-        check_channel(found, current.channel_id)
+        found = await self.fetch(current.channel_id, number)
         check_data(found)
         try:
             blocks.verify_signed(found, current)
@@ -98,14 +97,40 @@ class ConfigHistory:
             raise BlockError(f"config block {number} does not hold the configuration that the own peer shows")
         return found
 
+    async def fetch(self, channel: str, number: int) -> common_pb2.Block:
+        """Block ``number`` of a channel, proved by nothing yet; raises FabricError."""
+        found = await self._fetch(channel, number)
+        check_channel(found, channel)
+        return found
+
+    async def newest(self, channel: str) -> common_pb2.Block:
+        """The last block of the orderer that is ahead of the others, proved by nothing; raises FabricError.
+
+        One may lag behind for ever, such as a consenter that was removed.
+        """
+        answers = await asyncio.gather(
+            *(self._ask(endpoint, channel, "newest") for endpoint in self._orderers), return_exceptions=True
+        )
+        found = [answer for answer in answers if isinstance(answer, common_pb2.Block)]
+        for answer in answers:
+            if isinstance(answer, BaseException) and not (found and isinstance(answer, FabricError)):
+                raise answer
+        newest = max(found, key=lambda block: int(block.header.number))
+        check_channel(newest, channel)
+        return newest
+
+    async def _ask(self, endpoint: Endpoint, channel: str, number: int | Literal["newest"]) -> common_pb2.Block:
+        async with Connection(endpoint) as connection:
+            orderer = Orderer(connection, self._identity)
+            # Blocks do not change, so that one without a leader is as good as any.
+            return await orderer.fetch(channel, number, best_effort=True, timeout_seconds=FETCH_SECONDS)
+
     async def _fetch(self, channel: str, number: int) -> common_pb2.Block:
         """Ask one orderer after the other; raises the last one's FabricError."""
         failure: FabricError = BlockError("no orderer is listed")
         for endpoint in self._orderers:
             try:
-                async with Connection(endpoint) as connection:
-                    orderer = Orderer(connection, self._identity)
-                    found = await orderer.fetch(channel, number, timeout_seconds=FETCH_SECONDS)
+                found = await self._ask(endpoint, channel, number)
             except FabricError as exc:
                 failure = exc
                 continue
@@ -134,6 +159,28 @@ def check_genesis(genesis: common_pb2.Block, follower: common_pb2.Block, config:
     blocks.verify_signed(follower, config)
     if follower.header.previous_hash != blocks.header_hash(genesis.header):
         raise BlockError("the genesis block is not the one that block 1 follows")
+
+
+async def prove_config(fetch: Fetch, genesis: common_pb2.Block, number: int) -> tuple[common_pb2.Block, ChannelConfig]:
+    """Config block ``number`` of a channel of which nothing else is known; raises FabricError.
+
+    The genesis block is signed by nobody: it counts when block 1, signed by the orderers that it names, follows it. A
+    later one counts when the orderers that it names, or those before them, signed it.
+    """
+    first = ChannelConfig.from_block(genesis)
+    if number == 0:
+        check_data(genesis)
+        return genesis, first
+    check_genesis(genesis, await fetch(1), first)
+    found = await fetch(number)
+    config = ChannelConfig.from_block(found)
+    try:
+        blocks.verify_signed(found, config)
+    except PolicyNotSatisfied:
+        # This very block may have replaced the orderers that signed it.
+        before = blocks.last_config_index(await fetch(number - 1))
+        blocks.verify_signed(found, ChannelConfig.from_block(await fetch(before)))
+    return found, config
 
 
 def _configuration(block: common_pb2.Block) -> configtx_pb2.Config:

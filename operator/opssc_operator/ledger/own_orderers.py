@@ -63,6 +63,11 @@ class OwnOrderers:
         """Of all that are listed."""
         return tuple(self._orderers)
 
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Where all that are listed serve blocks."""
+        return tuple(access.endpoint for access in self._orderers.values())
+
     def endpoint(self, address: str) -> Endpoint:
         """Where a listed orderer serves blocks."""
         return self._orderers[address].endpoint

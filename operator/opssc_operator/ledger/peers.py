@@ -234,6 +234,16 @@ class OwnPeers:
             reason=Reason.CHANNEL_NOT_FOUND,
         )
 
+    async def are_outside(self, channel: str) -> bool:
+        """Whether all own peers answer, and none has joined a channel; one that gave no answer lately may have."""
+        if any(channel in peer.joined or peer.silence is not None for peer in self.all):
+            return False
+        answers = await asyncio.gather(*(peer.fetch_channels() for peer in self.all), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, FabricError):
+                raise answer
+        return all(isinstance(answer, frozenset) and channel not in answer for answer in answers)
+
     async def ask(self, channel: str, question: Callable[[OwnPeer], Awaitable[_AnswerT]]) -> _AnswerT:
         """The first answer of an own peer that has joined a channel; raises the first FabricError when none has one.
 

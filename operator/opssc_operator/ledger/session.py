@@ -27,6 +27,7 @@ from opssc_operator.ledger.history import ConfigHistory
 from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.new_channels import NewChannels
+from opssc_operator.ledger.orderer_chains import OrdererChains
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.runtime import RuntimeLooks
@@ -70,10 +71,14 @@ class OrganizationSession:
     def __init__(self, settings: SessionSettings, wakers: Wakers) -> None:
         self.settings = settings
         self.peers = OwnPeers(settings.peers, settings.admin, settings.client, wakers.interrupted)
-        self.reader = ChannelReader(self.peers, ConfigHistory(settings.orderers, settings.client))
+        self.orderers = OwnOrderers(settings.own_orderers)
+        self.reader = ChannelReader(
+            self.peers,
+            ConfigHistory(settings.orderers, settings.client),
+            OrdererChains(self.orderers.endpoints, settings.client, settings.governance_channel),
+        )
         self.config_blocks = ConfigBlocks(self.reader)
         self.admissions = Admissions(settings.msp_id, settings.orderers, settings.client)
-        self.orderers = OwnOrderers(settings.own_orderers)
         self.new_channels = NewChannels(self.peers, self.orderers, settings.client)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)

@@ -99,6 +99,24 @@ def test_signatures_that_are_not_what_they_seem_do_not_count(mend: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("minutes", "unheard", "again"),
+    [
+        pytest.param(0, False, 5.0, id="blocks wake it"),
+        pytest.param(0, True, 2.0, id="just said"),
+        pytest.param(5, True, 5.0, id="its turn comes before"),
+    ],
+)
+def test_what_no_block_tells_is_looked_for(minutes: int, unheard: bool, again: float) -> None:
+    facts = agreed(proposed(), ORG1, ORG2, signed=(ORG1, ORG2))
+    second = rank_by(proposal_seed(ORG1, "change"), (ORG1, ORG2))[1]
+    seen = replace(observed(facts, second), now=NOW + timedelta(minutes=minutes))
+
+    assert work_of(facts, unheard=unheard).decide(seen, {}).requeue_seconds == again
+    waiting = work_of(facts, unheard=unheard, attempts=Attempts(9.0)).decide(replace(seen, own_msp_id=ORG3), {})
+    assert waiting.requeue_seconds == (None if not unheard else 2.0 if minutes == 0 else 60.0)
+
+
+@pytest.mark.parametrize(
     ("attempts", "submits", "wait"),
     [
         pytest.param(Attempts(), True, None, id="none yet"),

@@ -113,3 +113,14 @@ async def test_an_approval_that_one_peer_lacks_the_text_of_is_read_from_another(
     # Then
     assert found is not None
     assert found.package_id == "basic:" + "00" * 32
+
+
+async def test_only_peers_that_answer_are_outside_a_channel(peers: OwnPeers) -> None:
+    joined = await peers.are_outside(CHANNEL)
+    for peer in peers.all:
+        peer.joined = frozenset()
+
+    assert not joined
+    assert not await peers.are_outside(CHANNEL)
+    # One that gave no answer is not waited for again.
+    assert all(peer.silence is not None for peer in peers.all)

@@ -39,7 +39,7 @@ class UpdateRules:
             return no(Reason.DELTA_MISMATCH, f"{self.delta}; disagree")
         if not same_update(self.delta.update, self.content.update_bytes):
             return no(Reason.DELTA_MISMATCH, "configUpdate is not what its changes amount to here; disagree")
-        return yes(Reason.VERIFIED, "members, rule and delta are what the own peer's configuration gives")
+        return yes(Reason.VERIFIED, "members, rule and delta are what the configuration gives that own nodes show")
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,8 @@ class UpdateWork:
     replaces a misfit, ``succeeded_by`` the proposal that did. ``nodes`` are own orderers whose part in the channel it
     changes. ``audience`` are the organizations whose peers alone get the block that applies it, if not all: in
     maintenance mode orderers hear and serve only those that run orderers, so that the others can not tell what became
-    of it, and are refused when they submit it again.
+    of it, and are refused when they submit it again. ``unheard`` says that no own peer is in the channel, so that no
+    block of it wakes this organization, which has own orderers show it what becomes of it.
     """
 
     change: ChannelChange
@@ -144,6 +145,7 @@ class UpdateWork:
     succeeded_by: str = ""
     nodes: tuple[ConsenterNode, ...] = ()
     audience: tuple[str, ...] | None = None
+    unheard: bool = False
 
     def decide(self, observed: ProposalObserved, conditions: Conditions) -> Stage:
         """Sign, submit when it is this organization's turn, or say what is waited for."""
@@ -169,7 +171,7 @@ class UpdateWork:
             ready=ready,
             follows=self.change.channel,
             reports=self._failure(observed),
-            requeue_seconds=requeue,
+            requeue_seconds=self._look_again(observed, requeue),
         )
 
     def _judge_applied(self, observed: ProposalObserved, signers: tuple[str, ...], lacks: tuple[str, ...]) -> Verdict:
@@ -227,6 +229,14 @@ class UpdateWork:
         turn = rank_by(rank_seed(observed.ref), submitters).index(own) * TAKEOVER_SECONDS - self.ready_seconds
         wait = max(turn, self.attempts.wait_seconds)
         return ((SubmitUpdate(),), None) if wait <= 0 else ((), wait)
+
+    def _look_again(self, observed: ProposalObserved, seconds: float | None) -> float | None:
+        """When to look again without an event: what others say on the ledger wakes it, but they may be away."""
+        if not self.unheard or observed.facts is None:
+            return seconds
+        said = [vote.time for vote in observed.facts.votes] + [report.time for report in observed.facts.reports]
+        again = look_again_seconds(max(said, default=None), observed.now)
+        return again if seconds is None else min(seconds, again)
 
     def _is_blind(self, observed: ProposalObserved) -> bool:
         """Whether the own peers do not get the block that applies it."""

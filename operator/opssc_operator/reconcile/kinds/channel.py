@@ -197,6 +197,7 @@ class ChannelWorker:
             attempts=self._attempts_of(key),
             nodes=nodes,
             audience=judged.audience,
+            unheard=not session.peers.know(content.channel),
         )
         return replace(observed, work=work)
 
