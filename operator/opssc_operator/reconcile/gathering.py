@@ -177,6 +177,9 @@ class Gatherer:
         known = self._verified.get(key)
         if known is None:
             try:
+                if proposal.kind is not LedgerKind.CHANNEL:
+                    # Who orders a channel without a peer there takes part in changes of the channel alone.
+                    await session.peers.on(proposal.snapshot.channel)
                 grounds = await look_up_grounds(session, proposal)
             except TransientError as exc:
                 if exc.reason != Reason.CHANNEL_NOT_FOUND:

@@ -54,7 +54,7 @@ class Session:
 
     def __init__(self, facts: Facts | None) -> None:
         self.facts = facts
-        self.view = self.reader = self.deployments = self
+        self.view = self.reader = self.deployments = self.peers = self
         self.positions: dict[str, Any] = {}
 
         self.over: tuple[ProposalRef, ...] = ()
@@ -70,6 +70,9 @@ class Session:
         del channel
         return CHANNEL if max_age_seconds > 60.0 else NEWER
 
+    async def on(self, channel: str) -> None:
+        """An own peer is in every channel."""
+
     async def at(self, channel: str, number: int) -> ChannelView:
         del channel, number
         return CHANNEL
@@ -78,18 +81,18 @@ class Session:
         """Nothing is committed."""
 
 
-async def gather(manifests: Manifests, facts: Facts | None) -> Any:
+async def gather(manifests: Manifests, of: Session) -> Any:
     store = ObjectStore()
     store.put(Kind.CHAINCODE_PROPOSAL, manifests.proposal("asset-1", manifest()))
     organization = FabricOrganization.model_validate(manifests.organization())
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
-    session = cast("OrganizationSession", Session(facts))
+    session = cast("OrganizationSession", of)
     workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
     return await Gatherer(store, workers).gather(organization, session, ProposalRef("Org1MSP", "asset-1"))
 
 
 async def test_a_proposal_pins_the_configuration_in_force_when_it_is_proposed(manifests: Manifests) -> None:
-    observed = await gather(manifests, None)
+    observed = await gather(manifests, Session(None))
     assert isinstance(observed.plan, Plan)
     assert ProposalDocument.parse(observed.plan.document).snapshot.config_block == NEWER.config_block
 
@@ -102,8 +105,7 @@ def open_for_years(creator: str = "Org1MSP") -> Proposal:
 
 
 async def test_an_open_proposal_is_stale_soon_after_its_channel_moved_on(manifests: Manifests) -> None:
-    observed = await gather(manifests, Facts(proposal=open_for_years()))
-
+    observed = await gather(manifests, Session(Facts(proposal=open_for_years())))
     assert observed.stale.reason is Reason.STALE
 
 
@@ -167,6 +169,18 @@ async def test_an_open_proposal_that_is_not_shown_is_judged_where_it_may_be_vote
 
     # Then
     assert (observed.verified.reason is not Reason.PENDING) is judged
+
+
+class Ordering(Session):
+    """An organization that orders channels in which it has no peer."""
+
+    async def on(self, channel: str) -> None:
+        raise TransientError(f"no own peer has joined channel {channel}", reason=Reason.CHANNEL_NOT_FOUND)
+
+
+async def test_who_has_no_peer_in_a_channel_takes_no_part_in_its_chaincodes(manifests: Manifests) -> None:
+    observed = await gather(manifests, Ordering(Facts(proposal=open_for_years())))
+    assert (observed.verified.status, observed.verified.reason) == ("Unknown", Reason.CHANNEL_NOT_FOUND)
 
 
 class Removed(Session):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from opssc_chaincode.model import Kind as LedgerKind
 from opssc_chaincode.model import Proposal
 from opssc_operator.domain.kinds.catalog import on_ledger
 from opssc_operator.domain.verification import Grounds, verify_proposal
@@ -10,13 +9,8 @@ from opssc_operator.ledger.session import OrganizationSession
 
 
 async def look_up_grounds(session: OrganizationSession, proposal: Proposal) -> Grounds:
-    """The pinned block, and the charter in force when the proposal was made; raises TransientError.
-
-    Changes of a channel concern whoever orders it too; everything else is carried out on peers of the channel.
-    """
+    """The pinned block, and the charter in force when the proposal was made; raises TransientError."""
     snapshot = proposal.snapshot
-    if proposal.kind is not LedgerKind.CHANNEL:
-        await session.peers.on(snapshot.channel)
     return Grounds(
         pinned=await session.reader.at(snapshot.channel, snapshot.config_block),
         charter=await session.charters.at(proposal),
