@@ -1,4 +1,4 @@
-"""AC-22: an organization that was removed can do nothing more, and its operator says so and clears up."""
+"""AC-22: an organization that was removed can do nothing more, its operator says so, and goes on or clears up."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from fabric_admin.lifecycle import Lifecycle
 from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection
 from fabric_devnet.spec import ChannelSpec
+from opssc_operator import definition
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
@@ -39,23 +40,43 @@ PARTS = 4
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
 async def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
-    """Three organizations that work together on all channels."""
+    """Three organizations that work together on all channels, with the usual resync period: nothing waits for one."""
     spec = EnvironmentSpec(
         directory=tmp_path_factory.mktemp("whole"),
         organizations=3,
         api_servers=1,
         backend=request.param,
         channels=(ChannelSpec(OPS), ChannelSpec(CHANNEL)),
-        resync_period="10s",
+        resync_period="5m",
     )
     async with Consortium.start(spec) as running:
         yield running
 
 
-def removal(consortium: Consortium, leaving: Member, channel: str) -> ChannelStory:
+def removal(consortium: Consortium, leaving: Member, channel: str, prefix: str = "") -> ChannelStory:
     removed = build_change("removeOrganization", mspID=leaving.msp_id)
-    name = f"{leaving.name}-leaves-{channel}"
+    name = f"{prefix}{leaving.name}-leaves-{channel}"
     return ChannelStory(consortium, consortium.members, channel, name, {"changes": [removed]})
+
+
+def readmission(consortium: Consortium, outside: Member, channel: str) -> ChannelStory:
+    organization = outside.organization
+    host, _, port = organization.peers[0].address.rpartition(":")
+    added = build_change(
+        "addOrganization",
+        mspID=outside.msp_id,
+        definitionFrom={"inline": definition.read(organization.directory / "msp", outside.msp_id).to_json()},
+        anchorPeers=[{"host": host, "port": int(port)}],
+    )
+    name = f"{outside.name}-returns-to-{channel}"
+    return ChannelStory(consortium, consortium.members, channel, name, {"changes": [added]})
+
+
+async def apply_by(story: ChannelStory, first: Member, second: Member) -> None:
+    """Have a change of a channel applied by these two, whatever the third one sees."""
+    await story.propose(first, second)
+    await story.vote(second)
+    await story.until_true(ConditionType.READY, first, second)
 
 
 async def assert_denied(consortium: Consortium, leaving: Member, channel: str) -> None:
@@ -67,6 +88,51 @@ async def assert_denied(consortium: Consortium, leaving: Member, channel: str) -
     async with Connection(consortium.network.orderers[0].endpoint) as connection:
         with pytest.raises(DeliverError, match="FORBIDDEN"):
             await Orderer(connection, identity).fetch(channel, "newest")
+
+
+async def test_an_organization_that_is_let_in_again_goes_on_without_anybody_touching_it(whole: Consortium) -> None:
+    # Given: a chaincode that was deployed with it
+    first, second, third = whole.members
+    deployed, following = Scenario.fresh(whole, 4, CHANNEL), Scenario.fresh(whole, 5, CHANNEL)
+    await deployed.deploy()
+
+    # When: the others remove it from the application channel
+    await apply_by(removal(whole, third, CHANNEL, "once-"), first, second)
+
+    # Then: its operator says so before any resync
+    await until_says(third, Kind.FABRIC_CHANNEL, CHANNEL, ConditionType.MEMBER, "NotAMember")
+
+    # When: they let it in again
+    await apply_by(readmission(whole, third, CHANNEL), first, second)
+
+    # Then: it is a member, and its peers follow the channel
+    await third.until_true(Kind.FABRIC_CHANNEL, CHANNEL, ConditionType.MEMBER, seconds=WITHIN_SECONDS)
+    await third.until_true(Kind.FABRIC_CHANNEL, CHANNEL, ConditionType.READY, seconds=WITHIN_SECONDS)
+    shown = third.objects.get(Kind.FABRIC_CHANNEL, CHANNEL) or {}
+    assert third.msp_id in {member["mspID"] for member in shown["status"]["members"]}
+
+    # And: the next chaincode is deployed with its vote and by its operator
+    following.serve()
+    await following.propose()
+    await following.vote(third)
+    await following.until_true(ConditionType.READY)
+    assert await third.reader.definition(CHANNEL, following.chaincode) is not None
+    await third.reader.submit(CHANNEL, following.chaincode, "Set", "colour", "blue")
+
+    # When: it is removed from the governance channel, and let in again
+    await apply_by(removal(whole, third, OPS, "once-"), first, second)
+    organization = Kind.FABRIC_ORGANIZATION, third.name
+    await until_says(third, *organization, ConditionType.GOVERNANCE_READY, "NotAMember")
+    back = readmission(whole, third, OPS)
+    await apply_by(back, first, second)
+
+    # Then: it sees what was proposed meanwhile, and decides again
+    await third.until_true(*organization, ConditionType.READY, seconds=WITHIN_SECONDS)
+    await third.until_true(Kind.CHANNEL_PROPOSAL, back.object_name(third), ConditionType.READY, seconds=WITHIN_SECONDS)
+    upgrade = following.following(2)
+    await upgrade.propose(package={"type": "unchanged"}, chaincode={"name": upgrade.chaincode, "version": "1.1"})
+    await upgrade.vote(third)
+    await upgrade.until_true(ConditionType.READY)
 
 
 async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_the_others_go_on(
@@ -87,10 +153,7 @@ async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_th
     await accepted.until(ConditionType.READY, "False", "AwaitingOrganizations", first)
 
     # When: the others remove one of them from the application channel
-    story = removal(whole, leaving, CHANNEL)
-    await story.propose(first, second)
-    await story.vote(second)
-    await story.until_true(ConditionType.READY, first, second)
+    await apply_by(removal(whole, leaving, CHANNEL), first, second)
     leaving.operator.start()
 
     # Then: it may not read there any more, and its operator says so
@@ -113,9 +176,7 @@ async def test_an_organization_that_was_removed_is_denied_and_clears_up_while_th
 
     # When: it is removed from the governance channel too
     story = removal(whole, leaving, OPS)
-    await story.propose(first, second)
-    await story.vote(second)
-    await story.until_true(ConditionType.READY, first, second)
+    await apply_by(story, first, second)
 
     # Then: it can neither vote nor propose nor read, and its operator says so
     message = await until_says(
