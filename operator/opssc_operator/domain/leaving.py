@@ -16,11 +16,13 @@ from opssc_operator.api.conditions import Condition, ConditionStatus, ConditionT
 
 def left_channels(shown: Iterable[FabricChannel], now: datetime, retention: timedelta) -> frozenset[str]:
     """Names of the channels whose operator-made object has said ``Member`` False for ``retention``."""
-    return frozenset(
-        known.spec.channel
-        for known in shown
-        if known.metadata.mirrored and (since := left_since(known)) is not None and now - since >= retention
-    )
+    return frozenset(known.spec.channel for known in shown if left_in(known, now, retention) == 0.0)
+
+
+def left_in(shown: FabricChannel, now: datetime, retention: timedelta) -> float | None:
+    """In how many seconds a channel is left for good, 0 once it is; None where the object does not say so at all."""
+    since = left_since(shown) if shown.metadata.mirrored else None
+    return None if since is None else max((since + retention - now).total_seconds(), 0.0)
 
 
 def left_since(shown: FabricChannel) -> datetime | None:

@@ -32,6 +32,7 @@ from opssc_operator.domain.consenterexpiry import earliest_ends, find_ends
 from opssc_operator.domain.content import ContentError, build_definition
 from opssc_operator.domain.deployment import is_same
 from opssc_operator.domain.joining import outside_message
+from opssc_operator.domain.leaving import left_in
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.admission import endpoints_of
@@ -56,6 +57,8 @@ LEAVING_SECONDS: Final = 5.0
 """How soon to look whether a removal that was accepted has been carried out, which own peers are not shown."""
 REMOVED_SECONDS: Final = 60.0
 """How soon to look whether an organization that is refused is let in again, which no event may tell it."""
+SOONEST_SECONDS: Final = 1.0
+"""How soon at the earliest to clear up for a channel whose retention is about to end."""
 SHOWN_SECONDS: Final = 1.0
 """How soon the watch tells of an object just made; after that, its telling starts another run."""
 
@@ -107,7 +110,7 @@ class ChannelReconciler:
             self.ends.show(key, {})
             await self._tell_removed(objects.own, session.msp_id)
             self._clear_up(organization)
-            return Result(REMOVED_SECONDS)
+            return Result(_again(objects.own, organization, session))
         session.note_read(channel)
         session.note_shown(channel, shown_membership(observed.config, session.msp_id))
         if anew or session.is_shut_out(channel) or session.is_removed(channel):
@@ -116,7 +119,7 @@ class ChannelReconciler:
         own = objects.own or await self._create(organization, channel)
         if own is not None:
             await self._show(own, organization, session, observed, anew=anew)
-        return Result(_again(channel, session))
+        return Result(None if own is None else _again(own, organization, session))
 
     async def _show(
         self,
@@ -141,9 +144,13 @@ class ChannelReconciler:
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, status, conditions)
 
     def _clear_up(self, organization: FabricOrganization) -> None:
-        """Have servers looked at that no proposal leads to, where no proposal is looked at any more."""
-        if has_left(organization, self.store, self.sessions.get(organization.metadata.namespace)):
-            self.servers.wake_watches(organization.metadata.namespace)
+        """Have servers and mirrors looked at that nothing else leads to, where no proposal is worked on any more."""
+        namespace = organization.metadata.namespace
+        if not has_left(organization, self.store, self.sessions.get(namespace)):
+            return
+        self.servers.wake_all(namespace)
+        if any(known.metadata.mirrored for known in self.store.proposals_all(namespace)):
+            self.sessions.enqueue_all(namespace)
 
     def _objects(self, namespace: str, channel: str) -> _Objects:
         name = channel_object_name(channel)
@@ -186,11 +193,18 @@ class ChannelReconciler:
         await write_status(self.kube, Kind.FABRIC_CHANNEL, own, _standing(own), verdicts)
 
 
-def _again(channel: str, session: OrganizationSession) -> float | None:
+def _again(own: FabricChannel, organization: FabricOrganization, session: OrganizationSession) -> float | None:
     """How soon to ask the orderers again, where they refuse this organization or may do so soon."""
-    if session.is_shut_out(channel):
+    channel, retention = own.spec.channel, organization.spec.mirror.retention
+    shut_out, removed = session.is_shut_out(channel), session.is_removed(channel)
+    if not shut_out:
+        return LEAVING_SECONDS if removed else None
+    left = left_in(own, datetime.now(UTC), retention)
+    if not removed or left == 0.0:
         return REMOVED_SECONDS
-    return LEAVING_SECONDS if session.is_removed(channel) else None
+    # The condition may have been written just now.
+    seconds = retention.total_seconds() if left is None else left
+    return min(max(seconds, SOONEST_SECONDS), REMOVED_SECONDS)
 
 
 def _standing(own: FabricChannel) -> FabricChannelStatus:

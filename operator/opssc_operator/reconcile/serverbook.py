@@ -95,9 +95,10 @@ class ServerBook:
         for package_id in sorted(claimed | self._shelves.of(namespace).packages()):
             self._queue.add(server_key(namespace, package_id))
 
-    def wake_watches(self, namespace: str) -> None:
-        """Have somebody look which servers there are at all, where no proposal leads to them any more."""
+    def wake_all(self, namespace: str) -> None:
+        """Have every server looked at, also those that were not listed yet and that no proposal leads to any more."""
         self._queue.add(server_key(namespace, NO_PACKAGE))
+        self.wake_servers(namespace)
 
     def look(
         self, namespace: str, observed: ProposalObserved, content: ChaincodeContent | None, package_id: str | None

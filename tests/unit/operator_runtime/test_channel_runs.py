@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -11,14 +12,23 @@ from unit.operator_domain.test_content import CHANNEL
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
+from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.membership import ShownMembership
+from opssc_operator.domain.serverset import PACKAGE_ANNOTATION
 from opssc_operator.errors import TransientError
+from opssc_operator.kube.objects import SERVICES
 from opssc_operator.ledger.inventory import ChannelInventory
 from opssc_operator.observability.metrics import METRICS
-from opssc_operator.reconcile.channel import LEAVING_SECONDS, MAX_FOLLOWED, REMOVED_SECONDS, ChannelReconciler
+from opssc_operator.reconcile.channel import (
+    LEAVING_SECONDS,
+    MAX_FOLLOWED,
+    REMOVED_SECONDS,
+    SOONEST_SECONDS,
+    ChannelReconciler,
+)
 from opssc_operator.reconcile.keys import channel_key
 from opssc_operator.reconcile.queue import WorkQueue
-from opssc_operator.reconcile.serverbook import ServerBook
+from opssc_operator.reconcile.serverbook import NO_PACKAGE, ServerBook
 from opssc_operator.reconcile.servershelf import Shelves
 from opssc_operator.reconcile.sessions import CHANNEL_SECONDS, Sessions
 from opssc_operator.reconcile.store import ObjectStore
@@ -122,6 +132,9 @@ class Session:
         assert channel == "trade"
         self.refused = {"mychannel"} if refused else set()
 
+    def refs(self) -> frozenset[ProposalRef]:
+        return frozenset()
+
     def note_read(self, channel: str) -> None:
         """Whether that is news is not looked at here."""
 
@@ -139,7 +152,8 @@ class Setup:
         self.sessions = Sessions(self.store, self.queue)
         self.sessions._open["org1"] = cast("OrganizationSession", session)
         self.cluster = Cluster(self.store)
-        servers = ServerBook(self.queue, self.store, Shelves())
+        self.shelves = Shelves()
+        servers = ServerBook(self.queue, self.store, self.shelves)
         self.reconciler = ChannelReconciler(cast("KubeClient", self.cluster), self.store, self.sessions, servers)
 
     def put(
@@ -285,6 +299,69 @@ async def test_orderers_are_asked_without_a_resync_where_they_refuse_or_may_do_s
     assert session.admissions.asked is asked
     assert session.shown == [("mychannel", ShownMembership(member=True, version=0, sequence=0))]
     assert result.requeue_after_seconds == again
+
+
+def said_removed(ago: timedelta) -> dict[str, Any]:
+    """What an object says that has said for so long that this organization is no member."""
+    since = (datetime.now(UTC) - ago).isoformat()
+    said = {"type": "Member", "status": "False", "reason": "NotAMember", "lastTransitionTime": since}
+    return {**STANDING, "conditions": [said]}
+
+
+@pytest.mark.parametrize(
+    ("ago", "earliest", "latest"),
+    [
+        pytest.param(timedelta(days=1), REMOVED_SECONDS, REMOVED_SECONDS, id="long-before"),
+        pytest.param(timedelta(days=30) - timedelta(seconds=20), SOONEST_SECONDS, 20.0, id="it-is-about-to-end"),
+        pytest.param(timedelta(days=31), REMOVED_SECONDS, REMOVED_SECONDS, id="it-is-over"),
+    ],
+)
+async def test_a_channel_that_was_left_is_looked_at_when_its_retention_ends(
+    manifests: Manifests, ago: timedelta, earliest: float, latest: float
+) -> None:
+    # Given
+    session = Session()
+    session.refused, session.removed = {"mychannel"}, True
+    setup = Setup(manifests, session)
+    setup.put(manifests, status=said_removed(ago))
+
+    # When
+    result = await setup.reconciler.reconcile(KEY)
+
+    # Then
+    assert result.requeue_after_seconds is not None
+    assert earliest <= result.requeue_after_seconds <= latest
+
+
+@pytest.mark.parametrize(
+    ("ago", "mirrored", "woken"),
+    [
+        pytest.param(timedelta(days=29), True, [], id="within-the-retention"),
+        pytest.param(timedelta(days=31), True, ["Org2MSP/basic", "asset:1"], id="after-it"),
+        pytest.param(timedelta(days=31), False, ["asset:1"], id="without-a-mirror-that-is-left"),
+    ],
+)
+async def test_who_has_left_the_consortium_has_servers_and_mirrors_looked_at(
+    manifests: Manifests, ago: timedelta, *, mirrored: bool, woken: list[str]
+) -> None:
+    # Given: the governance channel, a server whose watch is there already, and somebody's proposal
+    session = Session()
+    session.refused, session.removed = {"ops-channel"}, True
+    setup = Setup(manifests, session)
+    known = manifests.channel("ops-channel", "ops-channel", labels={ORIGIN_LABEL: MIRRORED}, ownerReferences=[OWNER])
+    setup.store.put(Kind.FABRIC_CHANNEL, known | {"status": said_removed(ago)})
+    marks = {"labels": {ORIGIN_LABEL: MIRRORED}, "ownerReferences": [OWNER]} if mirrored else {}
+    proposal = manifests.proposal("basic.org2msp", {"creator": "Org2MSP", "proposalID": "basic"}, **marks)
+    setup.store.put(Kind.CHAINCODE_PROPOSAL, proposal)
+    service = {"metadata": {"name": "asset", "namespace": "org1", "annotations": {PACKAGE_ANNOTATION: "asset:1"}}}
+    setup.shelves.of("org1").put(SERVICES, service)
+
+    # When
+    await setup.reconciler.reconcile(channel_key("org1", "ops-channel"))
+
+    # Then
+    names = {(await setup.queue.get()).name for _ in range(setup.queue.ready)}
+    assert sorted(names - {NO_PACKAGE}) == woken
 
 
 async def test_an_object_that_somebody_else_made_is_refused_and_stays(manifests: Manifests) -> None:
