@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,16 +13,16 @@ from rich.table import Table
 from fabric_devnet.spec import BackendName
 from opssc_tools.bench.changes import measure_changes, measure_creations
 from opssc_tools.bench.commands.counts import parse_counts
+from opssc_tools.bench.consortia import CONSORTIUM_SECONDS, measure_each
 from opssc_tools.bench.running import run, write_json
 from opssc_tools.demo.screen import Screen
-from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment import EnvironmentSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opssc_tools.bench.changes import ChannelFigures
 
-CONSORTIUM_SECONDS: Final = 900.0
 ORDERERS: Final = 3
 
 Organizations = Annotated[str, typer.Option("--orgs", help="numbers of organizations, as in 3,10")]
@@ -44,29 +44,12 @@ def channel(  # noqa: PLR0917 - typer reads options from parameters; nobody call
     json_file: JsonFile = None,
 ) -> None:
     """Change a channel by a majority's votes, from kubectl apply to the config block verified everywhere."""
-    specs = [
-        EnvironmentSpec(
-            directory=directory.resolve() / f"channel-{count}",
-            organizations=count,
-            backend=backend,
-            api_servers=api_servers,
-            batch_timeout=batch_timeout,
-            resync_period="5m",
-            log_level="WARNING",
-        )
-        for count in parse_counts(organizations, smallest=2)
-    ]
     screen = Screen()
-
-    async def measure(spec: EnvironmentSpec) -> ChannelFigures:
-        screen.title(f"{spec.organizations} organizations on {spec.backend}")
-        async with asyncio.timeout(CONSORTIUM_SECONDS), Consortium.start(spec, announce=screen.step) as consortium:
-            return await measure_changes(consortium, runs, screen.step)
-
-    async def measure_all() -> list[ChannelFigures]:
-        return [await measure(spec) for spec in specs]
-
-    figures = run(measure_all(), screen, total_seconds=CONSORTIUM_SECONDS * len(specs))
+    counts = parse_counts(organizations, smallest=2)
+    root = directory.resolve()
+    specs = (_spec(root / f"channel-{count}", count, backend, api_servers, batch_timeout) for count in counts)
+    work = measure_each(specs, lambda consortium: measure_changes(consortium, runs, screen.step), screen)
+    figures = run(work, screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
     Console().print(build_table("From kubectl apply to the config block verified everywhere (medians)", figures))
     write_json(json_file, "channel", [each.to_json() for each in figures])
 
@@ -81,32 +64,33 @@ def create(  # noqa: PLR0917 - typer reads options from parameters; nobody calls
     json_file: JsonFile = None,
 ) -> None:
     """Create channels of all organizations; the first ones, three at most, run an orderer each."""
-    counts = parse_counts(organizations, smallest=2)
     screen = Screen()
-
-    async def measure(count: int) -> ChannelFigures:
-        owners = tuple(f"Org{number}MSP" for number in range(1, min(count, ORDERERS) + 1))
-        spec = EnvironmentSpec(
-            directory=directory.resolve() / f"create-{count}",
-            organizations=count,
-            backend=backend,
-            orderers=len(owners),
-            orderer_owners=owners,
-            api_servers=api_servers,
-            batch_timeout=batch_timeout,
-            resync_period="5m",
-            log_level="WARNING",
-        )
-        screen.title(f"{count} organizations on {backend}")
-        async with asyncio.timeout(CONSORTIUM_SECONDS), Consortium.start(spec, announce=screen.step) as consortium:
-            return await measure_creations(consortium, runs, screen.step)
-
-    async def measure_all() -> list[ChannelFigures]:
-        return [await measure(count) for count in counts]
-
-    figures = run(measure_all(), screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
+    counts = parse_counts(organizations, smallest=2)
+    root = directory.resolve()
+    specs = (
+        _with_orderers(_spec(root / f"create-{count}", count, backend, api_servers, batch_timeout)) for count in counts
+    )
+    work = measure_each(specs, lambda consortium: measure_creations(consortium, runs, screen.step), screen)
+    figures = run(work, screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
     Console().print(build_table("From kubectl apply to a new channel in every organization (medians)", figures))
     write_json(json_file, "create", [each.to_json() for each in figures])
+
+
+def _spec(directory: Path, count: int, backend: BackendName, api_servers: int, batch_timeout: str) -> EnvironmentSpec:
+    return EnvironmentSpec(
+        directory=directory,
+        organizations=count,
+        backend=backend,
+        api_servers=api_servers,
+        batch_timeout=batch_timeout,
+        resync_period="5m",
+        log_level="WARNING",
+    )
+
+
+def _with_orderers(spec: EnvironmentSpec) -> EnvironmentSpec:
+    owners = tuple(f"Org{number}MSP" for number in range(1, min(spec.organizations, ORDERERS) + 1))
+    return replace(spec, orderers=len(owners), orderer_owners=owners)
 
 
 def build_table(title: str, all_figures: Sequence[ChannelFigures]) -> Table:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,17 +12,15 @@ from rich.console import Console
 from fabric_devnet.official.home import VARIABLE, FabricHome
 from fabric_devnet.spec import BackendName
 from opssc_tools.bench.commands.counts import parse_counts
+from opssc_tools.bench.consortia import CONSORTIUM_SECONDS, measure_each
 from opssc_tools.bench.measure import Plan, measure
 from opssc_tools.bench.report import build_table
 from opssc_tools.bench.running import run, write_json
 from opssc_tools.demo.screen import Screen
-from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment import EnvironmentSpec
 
 if TYPE_CHECKING:
     from opssc_tools.bench.figures import Figures
-
-CONSORTIUM_SECONDS: Final = 900.0
-"""No consortium is measured for longer, whatever happens."""
 
 
 def deploy(  # noqa: PLR0917 - typer reads options from parameters; nobody calls it by position
@@ -59,14 +56,8 @@ def deploy(  # noqa: PLR0917 - typer reads options from parameters; nobody calls
             for count in counts
         ]
         plan = Plan(runs, idle_seconds, at_once, FabricHome.find() if os.environ.get(VARIABLE) else None)
-        return [await _measure(spec, plan, screen) for spec in specs]
+        return await measure_each(specs, lambda consortium: measure(consortium, plan, screen.step), screen)
 
     figures = run(measure_all(), screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
     Console().print(build_table(figures))
     write_json(json_file, "consortia", [found.to_json() for found in figures])
-
-
-async def _measure(spec: EnvironmentSpec, plan: Plan, screen: Screen) -> Figures:
-    screen.title(f"{spec.organizations} organizations on {spec.backend}")
-    async with asyncio.timeout(CONSORTIUM_SECONDS), Consortium.start(spec, announce=screen.step) as consortium:
-        return await measure(consortium, plan, screen.step)

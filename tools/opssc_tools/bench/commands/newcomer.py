@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,18 +12,17 @@ from rich.table import Table
 
 from fabric_devnet.spec import BackendName, ChannelSpec
 from opssc_tools.bench.commands.counts import parse_counts
+from opssc_tools.bench.consortia import CONSORTIUM_SECONDS, measure_each
 from opssc_tools.bench.newcomer import NewcomerPhases, measure_newcomer
 from opssc_tools.bench.running import run, write_json
 from opssc_tools.demo.screen import Screen
-from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment import EnvironmentSpec
 from opssc_tools.environment.spec import APPLICATION_CHANNEL, GOVERNANCE_CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opssc_tools.bench.newcomer import NewcomerFigures
-
-CONSORTIUM_SECONDS: Final = 900.0
 
 
 def newcomer(  # noqa: PLR0917 - typer reads options from parameters; nobody calls it by position
@@ -38,13 +36,9 @@ def newcomer(  # noqa: PLR0917 - typer reads options from parameters; nobody cal
     """Measure a new organization, from its applied manifest to its first deploy cycle, on this machine alone."""
     screen = Screen()
     counts = parse_counts(organizations, smallest=2)
-
-    async def measure_all() -> list[NewcomerFigures]:
-        return [
-            await _measure(_spec(directory, count, backend, batch_timeout, resync_period), screen) for count in counts
-        ]
-
-    figures = run(measure_all(), screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
+    specs = (_spec(directory, count, backend, batch_timeout, resync_period) for count in counts)
+    work = measure_each(specs, lambda consortium: measure_newcomer(consortium, screen.step), screen, _describe)
+    figures = run(work, screen, total_seconds=CONSORTIUM_SECONDS * len(counts))
     Console().print(_build_table(figures))
     write_json(json_file, "newcomers", [found.to_json() for found in figures])
 
@@ -62,10 +56,8 @@ def _spec(directory: Path, count: int, backend: BackendName, batch_timeout: str,
     )
 
 
-async def _measure(spec: EnvironmentSpec, screen: Screen) -> NewcomerFigures:
-    screen.title(f"an organization joins {spec.organizations - 1} on {spec.backend}")
-    async with asyncio.timeout(CONSORTIUM_SECONDS), Consortium.start(spec, announce=screen.step) as consortium:
-        return await measure_newcomer(consortium, screen.step)
+def _describe(spec: EnvironmentSpec) -> str:
+    return f"an organization joins {spec.organizations - 1} on {spec.backend}"
 
 
 def _build_table(all_figures: Sequence[NewcomerFigures]) -> Table:
