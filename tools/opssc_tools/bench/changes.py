@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -14,27 +14,24 @@ from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef
 from opssc_tools.bench.chain import follow
+from opssc_tools.bench.shown import ACCEPTED, READY, note
 from opssc_tools.demo.progress import object_name
 from opssc_tools.environment import manifests
 from opssc_tools.environment.founding import build_creation
 from opssc_tools.environment.manifests import build_change, build_channel_proposal
-from opssc_tools.environment.objects import is_true
 from opssc_tools.environment.spec import APPLICATION_CHANNEL
 from opssc_tools.errors import ConditionTimeoutError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from opssc_tools.bench.chain import BlockLog
     from opssc_tools.environment import Consortium, Member
     from opssc_tools.environment.manifests import Manifest
-    from opssc_tools.environment.objects import Change
 
 CHANGE: Final = ("kubectl", "propose", "votes", "signatures", "submission", "everywhere")
 CREATION: Final = ("kubectl", "propose", "votes", "first", "everywhere")
 READY_SECONDS: Final = 120.0
-_THERE: Final = "there"
-_READY: Final = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +115,16 @@ class _Seen:
         if block is None:
             raise ConditionTimeoutError(f"{self.ref} is Ready, and its config block {self.config_block} was not seen")
         signed = max(at for fact, at in facts.items() if fact.endswith(" Signed") and at <= block.at)
-        return (*self._decided(facts), signed, block.at, max(each[_READY] for each in self.shown))
+        return (*self._decided(facts), signed, block.at, max(each[READY] for each in self.shown))
 
     def creation_moments(self, log: BlockLog) -> tuple[float, ...]:
         """A channel is there when the status of an organization says so."""
-        ready = [each[_READY] for each in self.shown]
+        ready = [each[READY] for each in self.shown]
         return (*self._decided(log.facts(self.ref, "")), min(ready), max(ready))
 
     def _decided(self, facts: Mapping[str, float]) -> tuple[float, ...]:
         last_vote = max(at for fact, at in facts.items() if fact.startswith("vote "))
-        return self.applied, self.shown[0][_THERE], facts["proposal"], last_vote
+        return self.applied, self.shown[0][ACCEPTED], facts["proposal"], last_vote
 
 
 async def _carry_out(consortium: Consortium, manifest: Manifest, voters: Sequence[Member], log: BlockLog) -> _Seen:
@@ -135,7 +132,7 @@ async def _carry_out(consortium: Consortium, manifest: Manifest, voters: Sequenc
     creator, loop = consortium.member(1), asyncio.get_running_loop()
     ref = ProposalRef(creator.msp_id, manifest["metadata"]["name"])
     with ExitStack() as noting:
-        shown = [noting.enter_context(_note(member, ref)) for member in consortium.members]
+        shown = [noting.enter_context(note(member, Kind.CHANNEL_PROPOSAL, ref)) for member in consortium.members]
         log.forget()
         applied = loop.time()
         await asyncio.gather(
@@ -156,25 +153,6 @@ async def _vote(member: Member, ref: ProposalRef) -> None:
 async def _until(member: Member, ref: ProposalRef, condition: ConditionType) -> dict[str, Any]:
     name = object_name(ref, member)
     return await member.until_true(Kind.CHANNEL_PROPOSAL, name, condition, seconds=READY_SECONDS)
-
-
-@contextmanager
-def _note(member: Member, ref: ProposalRef) -> Iterator[dict[str, float]]:
-    """Fill the yielded dictionary, inside the block, with when the object was there and when it was Ready."""
-    name = object_name(ref, member)
-    first: dict[str, float] = {}
-
-    def take(change: Change) -> None:
-        if change.kind is Kind.CHANNEL_PROPOSAL and change.name == name and change.body is not None:
-            first.setdefault(_THERE, change.at)
-            if is_true(change.body, ConditionType.READY):
-                first.setdefault(_READY, change.at)
-
-    end = member.objects.listen(take)
-    try:
-        yield first
-    finally:
-        end()
 
 
 def _figures(consortium: Consortium, found: Sequence[Mapping[str, float]]) -> ChannelFigures:

@@ -143,7 +143,7 @@ async def _propose(consortium: Consortium, logs: list[BlockLog], name: str) -> P
     ref = ProposalRef(creator.msp_id, name)
     manifest = manifests.build_proposal(name, _package(name), chaincode=name)
     with ExitStack() as noting:
-        shown = [noting.enter_context(note(member, ref)) for member in consortium.members]
+        shown = [noting.enter_context(note(member, Kind.CHAINCODE_PROPOSAL, ref)) for member in consortium.members]
         for log in logs:
             log.forget()
         spent = _operator_seconds(consortium)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from opssc_operator.api.conditions import ConditionType
-from opssc_operator.api.group import Kind
 from opssc_tools.bench.chain import COMMIT
 from opssc_tools.demo.progress import object_name
 from opssc_tools.environment.objects import is_true
@@ -14,6 +13,7 @@ from opssc_tools.environment.objects import is_true
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from opssc_operator.api.group import Kind
     from opssc_operator.api.refs import ProposalRef
     from opssc_tools.environment import Member
     from opssc_tools.environment.objects import Body, Change
@@ -43,13 +43,13 @@ def facts_in(body: Body) -> Iterator[str]:
 
 
 @contextmanager
-def note(member: Member, ref: ProposalRef) -> Iterator[dict[str, float]]:
+def note(member: Member, kind: Kind, ref: ProposalRef) -> Iterator[dict[str, float]]:
     """Fill the yielded dictionary, inside the block, with the event loop's time at which each fact was shown first."""
     name = object_name(ref, member)
     first: dict[str, float] = {}
 
     def take(change: Change) -> None:
-        if change.kind is Kind.CHAINCODE_PROPOSAL and change.name == name and change.body is not None:
+        if change.kind is kind and change.name == name and change.body is not None:
             for fact in facts_in(change.body):
                 first.setdefault(fact, change.at)
 
