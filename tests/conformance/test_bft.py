@@ -13,7 +13,6 @@ from fabric_protos.common import configuration_pb2
 
 from fabric_admin.blocks import last_config_index, verify_signed
 from fabric_admin.channelconfig import edits
-from fabric_admin.participation import Participation
 from fabric_admin.transport import Connection
 from fabric_devnet.material import issue_tls
 from fabric_devnet.network import Network, load_backend
@@ -66,13 +65,8 @@ async def edited(channel: ChangingChannel, edit: Callable[[configtx_pb2.Config],
 
 
 async def part_of(orderer: Orderer) -> ChannelInfo:
-    async with participation_of(orderer) as participation:
+    async with orderer.participation() as participation:
         return await participation.info(NAME)
-
-
-def participation_of(orderer: Orderer) -> Participation:
-    tls = [path.read_bytes() for path in (orderer.admin_tls_ca, orderer.admin_certificate, orderer.admin_key)]
-    return Participation(orderer.admin_url, *tls)
 
 
 async def test_a_follower_becomes_a_consenter_gets_other_certificates_and_leaves(channel: ChangingChannel) -> None:
@@ -80,7 +74,7 @@ async def test_a_follower_becomes_a_consenter_gets_other_certificates_and_leaves
     spare = channel.network.orderers[-1]
     assert spare.node.spare
     newest = await channel.orderer.fetch(NAME, "newest")
-    async with participation_of(spare) as participation:
+    async with spare.participation() as participation:
         joined = await participation.join(await channel.orderer.fetch(NAME, last_config_index(newest)))
     assert joined.relation == "follower"
 

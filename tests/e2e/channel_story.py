@@ -17,6 +17,8 @@ from opssc_tools.environment import manifests
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
+    from fabric_admin.participation import ChannelInfo
+    from fabric_devnet.network import Orderer as OrdererNode
     from opssc_tools.environment import Consortium, Member
     from opssc_tools.environment.manifests import Manifest
     from opssc_tools.environment.objects import Body
@@ -101,3 +103,9 @@ async def read_config(consortium: Consortium, channel: str) -> ChannelConfig:
         orderer = Orderer(connection, network.orderer_admin)
         newest = await orderer.fetch(channel, "newest")
         return ChannelConfig.from_block(await orderer.fetch(channel, last_config_index(newest)))
+
+
+async def read_part(orderer: OrdererNode, channel: str) -> ChannelInfo:
+    """What the orderer itself says of its part in the channel."""
+    async with orderer.participation() as participation:
+        return await participation.info(channel)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from e2e.channel_story import ChannelStory, read_config
+from e2e.channel_story import ChannelStory, read_config, read_part
 from e2e.conftest import BACKENDS
 
 from fabric_admin.channelconfig.bft import block_validation_policy
-from fabric_admin.participation import ChannelInfo, Participation
 from fabric_devnet.network import load_backend
 from fabric_devnet.profile import build_consenter
 from fabric_devnet.release import FABRIC_3_0
@@ -62,12 +61,6 @@ def describe(orderer: Orderer) -> dict[str, Any]:
     }
 
 
-async def part_of(orderer: Orderer) -> ChannelInfo:
-    tls = [path.read_bytes() for path in (orderer.admin_tls_ca, orderer.admin_certificate, orderer.admin_key)]
-    async with Participation(orderer.admin_url, *tls) as participation:
-        return await participation.info(CHANNEL)
-
-
 async def test_a_fifth_general_comes_and_goes(generals: Consortium) -> None:
     # Given
     first, second = generals.members
@@ -84,7 +77,7 @@ async def test_a_fifth_general_comes_and_goes(generals: Consortium) -> None:
     assert [each.id for each in config.consenters] == [1, 2, 3, 4, 5]
     policy = config.config.channel_group.groups["Orderer"].policies["BlockValidation"].policy
     assert policy == block_validation_policy(config.consenters)
-    info = await part_of(spare)
+    info = await read_part(spare, CHANNEL)
     assert (info.relation, info.status) == ("consenter", "active")
 
     # When

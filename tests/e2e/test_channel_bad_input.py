@@ -10,9 +10,9 @@ from e2e.channel_story import read_config
 from e2e.contract_call import refusal_of
 from unit.fabric.authority import Authority
 
-from opssc_operator import definition
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
+from opssc_tools.environment.founding import definition_of
 from opssc_tools.environment.manifests import build_change, build_channel_proposal
 from opssc_tools.environment.objects import condition
 
@@ -38,7 +38,7 @@ async def test_what_would_hurt_is_refused_before_it_is_proposed(
     # Given
     creator, newcomer = consortium.members[0], consortium.members[3]
     before = await read_config(consortium, CHANNEL)
-    known = definition.read(newcomer.organization.directory / "msp", newcomer.msp_id).to_json()
+    known = definition_of(newcomer.organization)
     consenters = [
         build_change("removeConsenter", host=each.address.host, port=each.address.port) for each in before.consenters
     ]

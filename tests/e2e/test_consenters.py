@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 import pytest_asyncio
-from e2e.channel_story import ChannelStory, read_config
+from e2e.channel_story import ChannelStory, read_config, read_part
 from e2e.conftest import BACKENDS
 
-from fabric_admin.participation import ChannelInfo, Participation
 from fabric_devnet.material import issue_tls
 from fabric_devnet.release import FABRIC_3_0
 from fabric_devnet.spec import ChannelSpec
@@ -20,6 +19,7 @@ from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools.bench.exposition import parse_samples, served_port
 from opssc_tools.environment import Consortium, EnvironmentSpec
+from opssc_tools.environment.founding import split
 from opssc_tools.environment.manifests import build_change, build_channel_proposal
 from opssc_tools.environment.objects import condition
 
@@ -35,8 +35,13 @@ MEMBERS = ("Org1MSP", "Org2MSP", "Org3MSP")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def owners(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
-    """Organizations 1 and 2 run an orderer each; organization 1 has another one, which is in no channel yet."""
+async def with_spare(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Consortium]:
+    """Organizations 1 and 2 run an orderer each; organization 1 has another one, which is in no channel yet.
+
+    In the consortium of `owners` every orderer is a consenter of every channel, so nobody can be added there.
+    """
     spec = EnvironmentSpec(
         directory=tmp_path_factory.mktemp("consenters"),
         organizations=3,
@@ -57,18 +62,13 @@ def spare_of(consortium: Consortium) -> Orderer:
     return next(each for each in consortium.network.orderers if each.node.spare)
 
 
-def address_of(orderer: Orderer) -> dict[str, Any]:
-    host, _, port = orderer.address.rpartition(":")
-    return {"host": host, "port": int(port)}
-
-
 def certificate_of(orderer: Orderer) -> str:
     return (orderer.node.directory / "tls" / "server.crt").read_text()
 
 
 def addition_of(orderer: Orderer) -> dict[str, Any]:
     pem = certificate_of(orderer)
-    return build_change("addConsenter", **address_of(orderer), clientTlsCert=pem, serverTlsCert=pem)
+    return build_change("addConsenter", **split(orderer.address), clientTlsCert=pem, serverTlsCert=pem)
 
 
 def certificates(owner: Member, name: str, **given: timedelta) -> dict[str, str]:
@@ -78,18 +78,7 @@ def certificates(owner: Member, name: str, **given: timedelta) -> dict[str, str]
 
 
 def remove(orderer: Orderer) -> dict[str, Any]:
-    return build_change("removeConsenter", **address_of(orderer))
-
-
-async def part_of(orderer: Orderer) -> ChannelInfo:
-    """What the orderer itself says of the channel."""
-    async with Participation(
-        orderer.admin_url,
-        orderer.admin_tls_ca.read_bytes(),
-        orderer.admin_certificate.read_bytes(),
-        orderer.admin_key.read_bytes(),
-    ) as participation:
-        return await participation.info(CHANNEL)
+    return build_change("removeConsenter", **split(orderer.address))
 
 
 async def addresses_in_force(consortium: Consortium) -> set[str]:
@@ -119,15 +108,15 @@ def joined_of(body: Body | None, msp_id: str) -> str:
     return next((each["joined"] for each in steps if each["mspID"] == msp_id), "")
 
 
-async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners: Consortium) -> None:
+async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(with_spare: Consortium) -> None:
     # Given: the certificate it has is good for ten more days
-    first, second, third = owners.members
-    spare, organization = spare_of(owners), first.organization
+    first, second, third = with_spare.members
+    spare, organization = spare_of(with_spare), first.organization
     short = issue_tls(organization.directory, organization.domain, spare.name, lifetime=timedelta(days=10))
     await spare.use_tls(short)
     endpoints = [each.address for each in first.organization.orderers]
     changes = [addition_of(spare), build_change("setOrdererEndpoints", mspID="Org1MSP", endpoints=endpoints)]
-    story = ChannelStory(owners, (second, first, third), CHANNEL, "one-more-orderer", {"changes": changes})
+    story = ChannelStory(with_spare, (second, first, third), CHANNEL, "one-more-orderer", {"changes": changes})
 
     # When: those who run orderers agree
     await story.propose()
@@ -135,9 +124,9 @@ async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners
     await story.until_true(ConditionType.READY)
 
     # Then: the orderer takes part by its own word, and its owner told so
-    info = await part_of(spare)
+    info = await read_part(spare, CHANNEL)
     assert (info.relation, info.status) == ("consenter", "active")
-    assert spare.address in await addresses_in_force(owners)
+    assert spare.address in await addresses_in_force(with_spare)
     told = await second.until(
         Kind.CHANNEL_PROPOSAL, story.proposal_id, lambda body: joined_of(body, "Org1MSP") == "Done", "told"
     )
@@ -146,20 +135,20 @@ async def test_an_orderer_becomes_a_consenter_once_it_follows_the_channel(owners
     # And: everybody is told when it will end
     date = f"{short.certificate.not_valid_after_utc:%Y-%m-%d}"
     words = f"{spare.address} is valid until {date} (client TLS, server TLS)"
-    await until_consenters(owners, "False", "CertificateExpiring", words)
-    for member in owners.members:
+    await until_consenters(with_spare, "False", "CertificateExpiring", words)
+    for member in with_spare.members:
         assert (await shown_ends(member))[spare.address] == short.certificate.not_valid_after_utc.timestamp()
 
 
-async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners: Consortium) -> None:
+async def test_another_certificate_is_done_when_the_orderer_runs_with_it(with_spare: Consortium) -> None:
     # Given
-    first, second, third = owners.members
-    spare = spare_of(owners)
+    first, second, third = with_spare.members
+    spare = spare_of(with_spare)
     organization = first.organization
     pair = issue_tls(organization.directory, organization.domain, spare.name)
     pem = pair.certificate_pem.decode()
-    change = build_change("replaceConsenterCertificates", **address_of(spare), clientTlsCert=pem, serverTlsCert=pem)
-    story = ChannelStory(owners, (first, second, third), CHANNEL, "new-certificate", {"changes": [change]})
+    change = build_change("replaceConsenterCertificates", **split(spare.address), clientTlsCert=pem, serverTlsCert=pem)
+    story = ChannelStory(with_spare, (first, second, third), CHANNEL, "new-certificate", {"changes": [change]})
 
     # When
     await story.propose()
@@ -177,45 +166,45 @@ async def test_another_certificate_is_done_when_the_orderer_runs_with_it(owners:
 
     # Then
     await story.until_true(ConditionType.READY, first)
-    info = await part_of(spare)
+    info = await read_part(spare, CHANNEL)
     assert (info.relation, info.status) == ("consenter", "active")
-    await until_consenters(owners, "True", "CertificatesValid", "no consenter's certificate expires within 30 days")
+    await until_consenters(with_spare, "True", "CertificatesValid", "no consenter's certificate expires within 30 days")
 
 
-async def test_a_consenter_leaves_and_keeps_its_ledger(owners: Consortium) -> None:
+async def test_a_consenter_leaves_and_keeps_its_ledger(with_spare: Consortium) -> None:
     # Given
-    first, second, third = owners.members
-    spare = spare_of(owners)
+    first, second, third = with_spare.members
+    spare = spare_of(with_spare)
     kept = [each.address for each in first.organization.orderers if each is not spare]
     changes = [
         remove(spare),
         build_change("setOrdererEndpoints", mspID="Org1MSP", endpoints=kept),
     ]
-    story = ChannelStory(owners, (first, second, third), CHANNEL, "one-less-orderer", {"changes": changes})
+    story = ChannelStory(with_spare, (first, second, third), CHANNEL, "one-less-orderer", {"changes": changes})
 
     # When
     await story.carry_out(second)
 
     # Then
-    assert spare.address not in await addresses_in_force(owners)
-    assert (await part_of(spare)).height > 0
+    assert spare.address not in await addresses_in_force(with_spare)
+    assert (await read_part(spare, CHANNEL)).height > 0
     message = condition(story.seen_by(first), ConditionType.READY)["message"]
     assert message.endswith(f"own orderer {spare.address} keeps its ledger of the channel until a person removes it")
 
 
-async def test_consenters_that_could_not_take_part_are_refused_by_name(owners: Consortium) -> None:
+async def test_consenters_that_could_not_take_part_are_refused_by_name(with_spare: Consortium) -> None:
     # Given
-    creator, second, third = owners.members
-    spare = spare_of(owners)
-    standing, other = (each for each in owners.network.orderers if each is not spare)
-    addition = {**address_of(spare), **certificates(third, "orderer9")}
+    creator, second, third = with_spare.members
+    spare = spare_of(with_spare)
+    standing, other = (each for each in with_spare.network.orderers if each is not spare)
+    addition = {**split(spare.address), **certificates(third, "orderer9")}
     another = build_change("addConsenter", host="orderer8", port=7050, **certificates(second, "orderer8"))
     # Valid since five minutes ago, for one of them.
-    expired = {**address_of(spare), **certificates(second, "orderer9", lifetime=timedelta(minutes=1))}
+    expired = {**split(spare.address), **certificates(second, "orderer9", lifetime=timedelta(minutes=1))}
     bad = {
         "expired": ([build_change("addConsenter", **expired)], f"consenter {spare.address} has invalid certificates"),
         "all-leave": ([remove(standing), remove(other)], "is the last consenter"),
-        "twice": ([build_change("addConsenter", **{**addition, **address_of(other)})], f"{other.address} exists"),
+        "twice": ([build_change("addConsenter", **{**addition, **split(other.address)})], f"{other.address} exists"),
         "foreign": ([build_change("addConsenter", **addition)], f"consenter {spare.address} has invalid certificate"),
         "two": ([addition_of(spare), another], "more than one consenter at a time"),
     }
@@ -234,16 +223,16 @@ async def test_consenters_that_could_not_take_part_are_refused_by_name(owners: C
         await creator.until(Kind.CHANNEL_PROPOSAL, name, named, words)
 
 
-async def test_a_capability_is_raised(owners: Consortium) -> None:
-    if owners.network.release < FABRIC_3_0:
-        pytest.skip(f"Fabric {owners.network.release} knows no level above V2_0")
+async def test_a_capability_is_raised(with_spare: Consortium) -> None:
+    if with_spare.network.release < FABRIC_3_0:
+        pytest.skip(f"Fabric {with_spare.network.release} knows no level above V2_0")
     # Given
-    first, second, third = owners.members
+    first, second, third = with_spare.members
     change = build_change("setCapability", section="Channel", level="V3_0")
-    story = ChannelStory(owners, (third, first, second), CHANNEL, "fabric-three", {"changes": [change]})
+    story = ChannelStory(with_spare, (third, first, second), CHANNEL, "fabric-three", {"changes": [change]})
 
     # When
     await story.carry_out(first, second)
 
     # Then
-    assert (await read_config(owners, CHANNEL)).capabilities.channel == frozenset({"V3_0"})
+    assert (await read_config(with_spare, CHANNEL)).capabilities.channel == frozenset({"V3_0"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from e2e.channel_story import ChannelStory, read_config
+from e2e.channel_story import ChannelStory, read_config, read_part
 from e2e.owners import APART
 from e2e.scenario import Scenario
 from e2e.test_channel_update import facts_of
@@ -16,7 +16,7 @@ from opssc_chaincode.model import ChannelContent
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_tools.environment import Consortium
-from opssc_tools.environment.founding import build_creation
+from opssc_tools.environment.founding import build_creation, split
 from opssc_tools.environment.manifests import build_change
 from opssc_tools.environment.objects import condition
 
@@ -97,8 +97,7 @@ async def test_who_orders_a_channel_without_a_peer_in_it_decides_about_its_order
 async def test_anchor_peers_are_decided_by_their_own_organization(owners: Consortium) -> None:
     # Given
     first, second, third = owners.members
-    address = second.organization.peers[0].address.rpartition(":")
-    anchors = [{"host": address[0], "port": int(address[2])}, {"host": "peer9.org2.example.com", "port": 7051}]
+    anchors = [split(second.organization.peers[0].address), {"host": "peer9.org2.example.com", "port": 7051}]
     change = build_change("setAnchorPeers", mspID="Org2MSP", anchorPeers=anchors)
     story = ChannelStory(owners, (second, first, third), CHANNEL, "own-anchors", {"changes": [change]})
 
@@ -108,7 +107,7 @@ async def test_anchor_peers_are_decided_by_their_own_organization(owners: Consor
 
     # Then
     config = await read_config(owners, CHANNEL)
-    assert [each.port for each in config.organization("Org2MSP").anchor_peers] == [int(address[2]), 7051]
+    assert [each.port for each in config.organization("Org2MSP").anchor_peers] == [each["port"] for each in anchors]
     body = story.seen_by(second) or {}
     assert [each["mspID"] for each in body["status"]["signatures"]] == ["Org2MSP"]
 
@@ -130,8 +129,7 @@ async def test_a_channel_is_created_by_those_who_are_to_be_in_it(owners: Consort
     blocks = set()
     for member in (first, second):
         for orderer in member.organization.orderers:
-            async with orderer.participation() as participation:
-                info = await participation.info(NEW)
+            info = await read_part(orderer, NEW)
             assert (info.relation, info.status) == ("consenter", "active")
         blocks.add(header_hash((await member.reader.system.block_by_number(NEW, 0)).header))
         await member.until_true(Kind.FABRIC_CHANNEL, NEW, ConditionType.READY)

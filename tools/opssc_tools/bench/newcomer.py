@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from opssc_operator import definition
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import ProposalRef, mirror_name
@@ -17,6 +16,7 @@ from opssc_tools.bench.measure import vote_automatically
 from opssc_tools.demo.progress import object_name
 from opssc_tools.environment import manifests
 from opssc_tools.environment.consortium import ASSET_MODULE
+from opssc_tools.environment.founding import definition_of, split
 from opssc_tools.environment.manifests import ServicePackage, made_up_digest
 from opssc_tools.environment.objects import condition, is_true
 from opssc_tools.environment.spec import APPLICATION_CHANNEL, GOVERNANCE_CHANNEL
@@ -122,12 +122,11 @@ async def measure_newcomer(consortium: Consortium, announce: Callable[[str], Non
 async def _let_in(founders: tuple[Member, ...], newcomer: Member, channel: str) -> ProposalRef:
     """Propose to add the newcomer, and have every other member vote for it as soon as it may."""
     creator, organization = founders[0], newcomer.organization
-    host, _, port = organization.peers[0].address.rpartition(":")
     change = manifests.build_change(
         "addOrganization",
         mspID=newcomer.msp_id,
-        definitionFrom={"inline": definition.read(organization.directory / "msp", newcomer.msp_id).to_json()},
-        anchorPeers=[{"host": host, "port": int(port)}],
+        definitionFrom={"inline": definition_of(organization)},
+        anchorPeers=[split(organization.peers[0].address)],
     )
     ref = ProposalRef(creator.msp_id, f"{newcomer.name}-into-{channel}")
     await creator.apply(manifests.build_channel_proposal(ref.id, channel, changes=[change]))
