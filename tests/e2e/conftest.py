@@ -33,6 +33,7 @@ CHANNELS = (
     ChannelSpec("quad"),
     ChannelSpec("changing", members=("Org1MSP", "Org2MSP", "Org3MSP")),
 )
+FOUNDERS = ("Org1MSP", "Org2MSP")
 SCENARIO_SECONDS = 300
 UNEXPECTED = "reconcile failed unexpectedly"
 
@@ -79,6 +80,26 @@ async def consortium(
 async def owners(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
     """A consortium in which organizations 1 and 2 run the orderers; each scenario has a channel of its own."""
     async with Consortium.start(build_spec(tmp_path_factory.mktemp("owners"), request.param)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EnvironmentSpec:
+    """What the consortium that a file has for itself starts from: three organizations, which share an API server."""
+    return EnvironmentSpec(
+        directory=tmp_path_factory.mktemp("ground"),
+        organizations=3,
+        backend=request.param,
+        api_servers=1,
+        resync_period="10s",
+    )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def founded(ground: EnvironmentSpec) -> AsyncIterator[Consortium]:
+    """Two organizations that work together, and a third that has its nodes and its namespace alone."""
+    channels = tuple(ChannelSpec(name, members=FOUNDERS) for name in ("ops-channel", "mychannel"))
+    async with Consortium.start(replace(ground, channels=channels)) as running:
         yield running
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config, read_part
-from e2e.conftest import BACKENDS
 
 from fabric_admin.channelconfig.bft import block_validation_policy
 from fabric_devnet.network import load_backend
@@ -25,24 +25,19 @@ if TYPE_CHECKING:
 CHANNEL = "byzantine"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def generals(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Consortium]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def generals(ground: EnvironmentSpec) -> AsyncIterator[Consortium]:
     """Two organizations with two BFT consenters each; organization 1 has an orderer that is in no channel yet."""
-    release = load_backend(request.param).read_release()
+    release = load_backend(ground.backend).read_release()
     if release < FABRIC_3_0:
         pytest.skip(f"Fabric {release} knows no BFT")
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("bft"),
+    spec = replace(
+        ground,
         organizations=2,
-        backend=request.param,
         channels=(ChannelSpec("ops-channel"), ChannelSpec(CHANNEL, consensus="BFT")),
         orderers=5,
         orderer_owners=("Org1MSP", "Org2MSP"),
         spare_orderers=1,
-        api_servers=1,
-        resync_period="10s",
     )
     async with Consortium.start(spec) as running:
         yield running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config, read_part
-from e2e.conftest import BACKENDS
 
 from fabric_devnet.material import issue_tls
 from fabric_devnet.release import FABRIC_3_0
@@ -34,25 +34,19 @@ CHANNEL = "ordered"
 MEMBERS = ("Org1MSP", "Org2MSP", "Org3MSP")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def with_spare(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Consortium]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def with_spare(ground: EnvironmentSpec) -> AsyncIterator[Consortium]:
     """Organizations 1 and 2 run an orderer each; organization 1 has another one, which is in no channel yet.
 
     In the consortium of `owners` every orderer is a consenter of every channel, so nobody can be added there.
     """
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("consenters"),
-        organizations=3,
-        backend=request.param,
+    spec = replace(
+        ground,
         channels=(ChannelSpec("ops-channel"), ChannelSpec(CHANNEL, members=MEMBERS)),
         orderers=3,
         orderer_owners=("Org1MSP", "Org2MSP"),
         spare_orderers=1,
         channel_capability="V2_0",
-        api_servers=1,
-        resync_period="10s",
     )
     async with Consortium.start(spec) as running:
         yield running

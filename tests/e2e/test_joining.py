@@ -5,49 +5,25 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config
-from e2e.conftest import BACKENDS
+from e2e.conftest import FOUNDERS
 from e2e.guide import Guide, orderer_secret, steps
 from e2e.scenario import WITHIN_SECONDS, Scenario
 
-from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
-from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment import Consortium, manifests
 from opssc_tools.environment.consortium import ASSET_MODULE, CONTRACT_MODULE
 from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    import pytest
-
     from opssc_tools.environment import Member
     from opssc_tools.environment.objects import Body
 
-FOUNDERS = ("Org1MSP", "Org2MSP")
 OPS, CHANNEL = "ops-channel", "mychannel"
 PAUSE_SECONDS = 0.2
 HEADINGS = ["You: say who you are", "You: run your operator", "The members: let it in", "You: nothing"]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def founded(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Consortium]:
-    """Two organizations that work together, and a third that has its nodes and its namespace alone."""
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("founded"),
-        organizations=3,
-        api_servers=1,
-        backend=request.param,
-        channels=(ChannelSpec(OPS, members=FOUNDERS), ChannelSpec(CHANNEL, members=FOUNDERS)),
-        resync_period="10s",
-    )
-    async with Consortium.start(spec) as running:
-        yield running
 
 
 def admission(consortium: Consortium, channel: str, proposal_id: str) -> ChannelStory:

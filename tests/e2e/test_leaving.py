@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 from e2e import servers
 from e2e.channel_story import ChannelStory, read_config
-from e2e.conftest import BACKENDS
 from e2e.contract_call import refusal_of
 from e2e.scenario import WITHIN_SECONDS, Scenario
 from e2e.test_joining import until_says
@@ -38,17 +38,10 @@ PARTS = 4
 """Objects of one chaincode server."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def whole(ground: EnvironmentSpec) -> AsyncIterator[Consortium]:
     """Three organizations that work together on all channels, with the usual resync period: nothing waits for one."""
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("whole"),
-        organizations=3,
-        api_servers=1,
-        backend=request.param,
-        channels=(ChannelSpec(OPS), ChannelSpec(CHANNEL)),
-        resync_period="5m",
-    )
+    spec = replace(ground, channels=(ChannelSpec(OPS), ChannelSpec(CHANNEL)), resync_period="5m")
     async with Consortium.start(spec) as running:
         yield running
 

@@ -4,45 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-import pytest_asyncio
-from e2e.conftest import BACKENDS
+from e2e.conftest import FOUNDERS
 from e2e.scenario import WITHIN_SECONDS, Scenario
 from e2e.test_channels import chaincode
 
 from fabric_admin.definition import Definition
-from fabric_devnet.spec import ChannelSpec
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
-from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment import Consortium, manifests
 from opssc_tools.environment.consortium import ASSET_MODULE
 from opssc_tools.environment.objects import condition
 from opssc_tools.environment.readback import facts_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from opssc_tools.environment import Member
     from opssc_tools.environment.objects import Body
 
-FOUNDERS = ("Org1MSP", "Org2MSP")
 CHANNEL = "mychannel"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def young(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Consortium]:
-    """Two organizations that work together, and a third that has its nodes and its namespace alone."""
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("young"),
-        organizations=3,
-        api_servers=1,
-        backend=request.param,
-        channels=(ChannelSpec("ops-channel", members=FOUNDERS), ChannelSpec(CHANNEL, members=FOUNDERS)),
-        resync_period="10s",
-    )
-    async with Consortium.start(spec) as running:
-        yield running
 
 
 async def deploy_without_opssc(scenario: Scenario) -> None:
@@ -99,10 +78,10 @@ async def assert_untouched(newcomer: Member, scenario: Scenario) -> None:
 
 
 async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_rest_with_the_others(
-    young: Consortium,
+    founded: Consortium,
 ) -> None:
     # Given: three deployed chaincodes, of which one kept its package since, and one never was a proposal
-    trusted, doubtful, foreign = (Scenario.fresh(young, number, CHANNEL) for number in (1, 2, 3))
+    trusted, doubtful, foreign = (Scenario.fresh(founded, number, CHANNEL) for number in (1, 2, 3))
     await trusted.deploy()
     await doubtful.deploy()
     kept = doubtful.following(2)
@@ -112,10 +91,10 @@ async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_
     await deploy_without_opssc(foreign)
 
     # When: a third organization joins both channels, and trusts one of the images
-    newcomer = young.member(3)
+    newcomer = founded.member(3)
     newcomer.serve(ASSET_MODULE, trusted.package)
     trust = {"imageRegistries": [f"ghcr.io/opssc/{trusted.package.name}"]}
-    await young.admit(newcomer, CHANNEL, spec={"trust": trust, "catchUp": "Trusted"})
+    await founded.admit(newcomer, CHANNEL, spec={"trust": trust, "catchUp": "Trusted"})
 
     # Then: it carries that one out for itself, and says why not the other
     await until_ready(newcomer, trusted)
@@ -126,7 +105,7 @@ async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_
     await until_read(newcomer, trusted, "colour", b"blue")
 
     # and its view of the channel names the foreign one, which nobody touches
-    everybody = [member.msp_id for member in young.members]
+    everybody = [member.msp_id for member in founded.members]
     await until_channel_shows(newcomer, trusted.chaincode, origin="Proposal", approvals=everybody)
     await until_channel_shows(newcomer, doubtful.chaincode, origin="Proposal", approvals=list(FOUNDERS))
     await until_channel_shows(newcomer, foreign.chaincode, origin="Foreign", approvals=list(FOUNDERS))
@@ -156,7 +135,7 @@ async def test_a_new_organization_catches_up_with_what_it_trusts_and_adopts_the_
     # Then: it is one of ours
     await foreign.until_true(ConditionType.READY)
     await until_ready(newcomer, foreign)
-    for member in young.members:
+    for member in founded.members:
         definition = await member.reader.definition(CHANNEL, foreign.chaincode)
         assert definition is not None
         assert (definition.sequence, definition.version) == (2, "2.0")

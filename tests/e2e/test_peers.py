@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from conformance.consortium import eventually
 from e2e import oracle
-from e2e.conftest import BACKENDS
 
 from fabric_admin.errors import FabricError
 from fabric_admin.snapshots import Snapshots
@@ -38,23 +37,11 @@ WITHIN_SECONDS = 60.0
 LATE = "peer1.org1.example.com"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=BACKENDS)
-async def consortium(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Consortium]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def consortium(ground: EnvironmentSpec) -> AsyncIterator[Consortium]:
     """Two organizations with two peers each; one peer of the first has not joined channel partial."""
-    spec = EnvironmentSpec(
-        directory=tmp_path_factory.mktemp("peers"),
-        organizations=2,
-        peers=2,
-        backend=request.param,
-        channels=(
-            ChannelSpec("ops-channel"),
-            ChannelSpec("mychannel"),
-            ChannelSpec("partial", absent=frozenset({LATE})),
-        ),
-        resync_period=RESYNC,
-    )
+    channels = (ChannelSpec("ops-channel"), ChannelSpec("mychannel"), ChannelSpec("partial", absent=frozenset({LATE})))
+    spec = replace(ground, organizations=2, api_servers=2, peers=2, channels=channels, resync_period=RESYNC)
     async with Consortium.start(spec) as running:
         yield running
 
