@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from e2e import oracle
+from e2e import localchoice, oracle
 
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
@@ -152,19 +152,8 @@ async def test_a_package_of_its_own_that_binds_other_code_is_said_in_the_vote_th
     await second.apply(asked)
 
     # Then: its vote counts, its nodes are left alone, the others are not held up
-    await second.until(
-        Kind.VOTE,
-        scenario.ref.id,
-        lambda body: condition(body, ConditionType.READY).get("reason") == "InvalidSpec",
-        "InvalidSpec",
-        seconds=30.0,
-    )
-    await scenario.until_true(ConditionType.READY, scenario.members[0], scenario.members[2])
-    await scenario.until(ConditionType.STALLED, "True", "InvalidSpec", second)
-    told = second.objects.get(Kind.VOTE, scenario.ref.id)
-    assert condition(told, ConditionType.COUNTED)["status"] == "True"
-    assert "local.package.ccaas: label must end in -" in condition(told, ConditionType.READY)["message"]
-    assert await second.reader.lifecycle.query_approved(scenario.channel, scenario.chaincode) is None
+    words = "local.package.ccaas: label must end in -"
+    await localchoice.assert_refused(scenario, second, "InvalidSpec", words)
 
     # And: it joins once the choice is a good one
     asked["spec"]["local"] = {"package": {"type": "Proposed"}}
