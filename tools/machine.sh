@@ -17,13 +17,13 @@ has() {
     command -v "$1" >/dev/null 2>&1
 }
 
-newest_python() {
+fitting_python() {
     for name in python3 python3.14 python3.13 python3.12 python3.11; do
         "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$name" && return
     done
 }
 
-if [ $# -eq 0 ]; then python=$(newest_python); else python=$1; fi
+if [ $# -eq 0 ]; then python=$(fitting_python); else python=$1; fi
 
 # Who was started by make has it.
 [ -n "${MAKELEVEL:-}" ] || has make || lacks 'make' 'apt install make'

@@ -17,7 +17,9 @@ from opssc_chaincode.model import (
     Content,
     Facts,
     Kind,
+    Outcome,
     Proposal,
+    Step,
 )
 from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
@@ -36,8 +38,8 @@ Slot = tuple[str, str, int]
 class Outline:
     """One proposal on the ledger; ``said`` changes with every vote, report and closing.
 
-    ``membership`` is what it makes of the own membership in a channel, and ``server_address`` where its package
-    explicitly says that the chaincode server is.
+    ``membership`` is what it makes of the own membership in a channel, and ``server_address`` where its package,
+    which was installed here, explicitly says that the chaincode server is.
     """
 
     ref: ProposalRef
@@ -71,7 +73,7 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
         membership=membership_change(proposal, own_msp_id),
-        server_address=server_address_of(proposal.content),
+        server_address=_server_address(facts, own_msp_id),
         accepted=tally.accepted,
         ended=ended(tally),
         awaits_own_vote=own_msp_id in proposal.snapshot.members
@@ -83,6 +85,18 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
     )
 
 
+def _server_address(facts: Facts, own_msp_id: str) -> str | None:
+    """Where the package explicitly says that its server is, once this organization reported to have installed it."""
+    content = facts.proposal.content
+    source = content.package.source if isinstance(content, ChaincodeContent) else None
+    # What others accepted among themselves says nothing of the servers here.
+    installed = any(
+        (report.msp_id, report.step, report.outcome) == (own_msp_id, Step.INSTALLED, Outcome.DONE)
+        for report in facts.reports
+    )
+    return source.connection.address if isinstance(source, CcaasPackage) and installed else None
+
+
 def slot_of(content: Content) -> Slot | None:
     """What a proposal would bring; None for kinds of which any number can be carried out."""
     match content:
@@ -92,12 +106,6 @@ def slot_of(content: Content) -> Slot | None:
             return "", content.previous or "", content.version
         case _:
             return None
-
-
-def server_address_of(content: Content) -> str | None:
-    """Where a package explicitly says that its chaincode server is; None otherwise."""
-    source = content.package.source if isinstance(content, ChaincodeContent) else None
-    return source.connection.address if isinstance(source, CcaasPackage) else None
 
 
 def rivals_of(content: Content, outlines: Iterable[Outline]) -> tuple[ProposalRef, ...]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -53,18 +53,22 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerReach:
-    """One own peer's answer; ``address`` is where it looked for the server in vain, if it said so."""
+    """One own peer's answer; ``address`` is where it looked for the server in vain, if it said so.
+
+    ``seconds`` is how long it took.
+    """
 
     peer: str
     reached: Reached
     address: str = ""
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """Where a package says its server is; ``asked`` when that can be asked from here: no template in it, and no TLS.
 
-    ``shared_with`` is the label of another package that was agreed on and has the same address.
+    ``shared_with`` is the label of another package that was installed here and has the same address.
     """
 
     address: str
@@ -108,11 +112,11 @@ def find_server(content: ChaincodeContent | None, package_id: str, outlines: Ite
 
 
 def _shared_with(address: str, package_id: str, outlines: Iterable[Outline]) -> str:
-    """The label of another accepted package with the same address; empty without one."""
+    """The label of another package with the same address that was installed here; empty without one."""
     labels = {
         outline.package_id.partition(":")[0]
         for outline in outlines
-        if outline.accepted and outline.server_address == address and outline.package_id not in {None, package_id}
+        if outline.server_address == address and outline.package_id not in {None, package_id}
     }
     return min(labels, default="")
 
@@ -127,19 +131,35 @@ def read_refusal(peer: str, text: str) -> PeerReach:
     return PeerReach(peer, Reached.YES)
 
 
-def pause_after(seen: RuntimeSeen, asked_seconds: float, times: int) -> float:
-    """How many seconds not to ask again, after ``times`` answers like this one; infinite when there is no need to.
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How many seconds not to ask again: at all, and own peers; infinite when there is no need to."""
 
-    ``asked_seconds`` is how long the peers took.
-    """
-    known = seen.reaches
-    if known and all(reach.reached is Reached.YES for reach in known):
-        return float("inf")
-    if seen.server is not None and not seen.server.asked and not seen.may_ask_peers:
-        return float("inf")
-    waited = START_UP_SECONDS if any(reach.reached is Reached.SILENT for reach in known) else asked_seconds
+    anybody: float
+    peers: float
+
+
+def pauses_after(seen: RuntimeSeen, times: int) -> Pauses:
+    """When to ask again after ``times`` answers like this one."""
+    if seen.reaches and all(reach.reached is Reached.YES for reach in seen.reaches):
+        return Pauses(float("inf"), float("inf"))
+    askable = seen.server is not None and seen.server.asked
+    if not seen.may_ask_peers and not askable:
+        return Pauses(float("inf"), float("inf"))
     usual = min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 16), SELDOM_SECONDS)
-    return max(usual, PAUSES_FOR_WAITING * waited)
+    peers = max(usual, PAUSES_FOR_WAITING * _waited(seen))
+    # The server itself is held up by no question.
+    return Pauses(usual if askable else peers, peers)
+
+
+def _waited(seen: RuntimeSeen) -> float:
+    """How many seconds a channel may have stood still for the last question."""
+    if seen.registers == seen.package_id:
+        # A server that registers for the package holds no peer up.
+        return 0.0
+    if any(reach.reached is Reached.SILENT for reach in seen.reaches):
+        return START_UP_SECONDS
+    return max((reach.seconds for reach in seen.reaches), default=0.0)
 
 
 def judge_reach(seen: RuntimeSeen | None) -> Verdict | None:

@@ -6,6 +6,8 @@ Owns the questions under way and the latest answers. Nothing that is asked reach
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -20,7 +22,7 @@ from opssc_operator.domain.runtime import (
     Reached,
     RuntimeSeen,
     ServerAddress,
-    pause_after,
+    pauses_after,
     read_refusal,
 )
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers
@@ -44,29 +46,31 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What was seen so many times, and from when on (loop seconds) it is asked again: by itself, and by a resync."""
+    """What was seen so many times, and from when on (clock seconds) who is asked again: anybody, and own peers."""
 
     seen: RuntimeSeen
     times: int
     due: float
-    due_by_resync: float
+    peers_due: float
 
 
 class RuntimeLooks:
     """The latest answers by chaincode."""
 
-    def __init__(self, peers: OwnPeers) -> None:
+    def __init__(self, peers: OwnPeers, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._peers = peers
+        self._clock = clock
         self._answers: dict[Runtime, _Answer] = {}
         self._asking: dict[Runtime, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._doors = asyncio.Semaphore(AT_ONCE)
 
     def look(self, runtime: Runtime, changed: Callable[[], None]) -> RuntimeSeen | None:
         """What is known now; asks when nothing is, or when a server was not reached for a while.
 
         ``changed`` is called when the answer is another one than what was known.
         """
-        known, now = self._answers.get(runtime), asyncio.get_running_loop().time()
+        known, now = self._answers.get(runtime), self._clock()
         if (known is None or now >= known.due) and runtime not in self._asking:
             task = self._asking[runtime] = asyncio.create_task(
                 self._ask(runtime, changed), name=f"asking for the server of {runtime.chaincode}"
@@ -77,9 +81,10 @@ class RuntimeLooks:
         return replace(known.seen, again_seconds=max(known.due - now, LOOK_AGAIN_SECONDS))
 
     def forget(self) -> None:
-        """Ask anew where that holds nobody up, showing what was known until then."""
+        """Ask those anew that are not asked again by themselves, showing what was known until then."""
         self._answers = {
-            runtime: replace(known, due=min(known.due, known.due_by_resync)) for runtime, known in self._answers.items()
+            runtime: replace(known, due=0.0, peers_due=0.0) if math.isinf(known.due) else known
+            for runtime, known in self._answers.items()
         }
 
     async def close(self) -> None:
@@ -90,22 +95,23 @@ class RuntimeLooks:
         await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask(self, runtime: Runtime, changed: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
-        seen = RuntimeSeen(runtime.package_id, runtime.server, await _ask_server(runtime.server))
-        started = loop.time()
-        if seen.may_ask_peers:
-            seen = replace(seen, reaches=await self._ask_peers(runtime))
+        seen = RuntimeSeen(runtime.package_id, runtime.server, await self._ask_server(runtime.server))
         before = self._answers.get(runtime)
+        spared = before is not None and self._clock() < before.peers_due and seen.registers is None
+        if before is not None and spared:
+            seen = replace(seen, reaches=before.seen.reaches)
+        elif seen.may_ask_peers:
+            seen = replace(seen, reaches=await self._ask_peers(runtime))
         times = 1 if before is None or before.seen != seen else before.times + 1
-        pause = pause_after(seen, loop.time() - started, times)
-        due_by_resync = loop.time() + (0.0 if pause == float("inf") else pause)
+        pauses, now = pauses_after(seen, times), self._clock()
+        peers_due = before.peers_due if before is not None and spared else now + pauses.peers
         # Another package of the same chaincode is history.
         self._answers = {
             known: answer
             for known, answer in self._answers.items()
             if (known.channel, known.chaincode) != (runtime.channel, runtime.chaincode)
         }
-        self._answers[runtime] = _Answer(seen, times, loop.time() + pause, due_by_resync)
+        self._answers[runtime] = _Answer(seen, times, now + pauses.anybody, peers_due)
         if before is None or before.seen != seen:
             changed()
 
@@ -115,23 +121,29 @@ class RuntimeLooks:
 
     async def _ask_peer(self, peer: OwnPeer, runtime: Runtime) -> PeerReach:
         async with self._room:
-            endorser = Endorser(peer.connection, peer.client)
+            started = self._clock()
+            answer = await _question(peer, runtime)
+            return replace(answer, seconds=self._clock() - started)
+
+    async def _ask_server(self, server: ServerAddress | None) -> str | None:
+        """What the server itself says it runs; None when it cannot be asked from here: that says nothing of peers."""
+        if server is None or not server.asked:
+            return None
+        async with self._doors:
             try:
-                await endorser.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
-            except ChaincodeError as exc:
-                return read_refusal(peer.name, exc.message)
-            except DeadlineExceeded:
-                return PeerReach(peer.name, Reached.SILENT)
+                return await fetch_registered_id(server.address, timeout_seconds=REGISTER_SECONDS)
             except FabricError:
-                return PeerReach(peer.name, Reached.UNKNOWN)
-        return PeerReach(peer.name, Reached.YES)
+                return None
 
 
-async def _ask_server(server: ServerAddress | None) -> str | None:
-    """What the server itself says it runs; None when it cannot be asked from here, which says nothing of the peers."""
-    if server is None or not server.asked:
-        return None
+async def _question(peer: OwnPeer, runtime: Runtime) -> PeerReach:
+    endorser = Endorser(peer.connection, peer.client)
     try:
-        return await fetch_registered_id(server.address, timeout_seconds=REGISTER_SECONDS)
+        await endorser.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
+    except ChaincodeError as exc:
+        return read_refusal(peer.name, exc.message)
+    except DeadlineExceeded:
+        return PeerReach(peer.name, Reached.SILENT)
     except FabricError:
-        return None
+        return PeerReach(peer.name, Reached.UNKNOWN)
+    return PeerReach(peer.name, Reached.YES)

@@ -94,7 +94,7 @@ class Governance:
             rule = policy_rule(config, committed.definition.validation_parameter)
         except InvalidInput as exc:
             return no(Reason.CONTRACT_POLICY_TOO_WEAK, f"the contract's endorsement policy cannot be judged: {exc}")
-        return judge_contract_policy(rule, config.members)
+        return await asyncio.to_thread(judge_contract_policy, rule, tuple(config.members))
 
     async def _bootstrap(
         self, spec: FabricOrganizationSpec, bootstrap: Bootstrap, session: OrganizationSession

@@ -13,10 +13,13 @@ from opssc_chaincode.model import (
     CcaasPackage,
     ChaincodeContent,
     Connection,
+    Evidence,
     Facts,
     Image,
     KubernetesPackage,
+    Outcome,
     Package,
+    Step,
     ccaas_label,
 )
 from opssc_operator.api.conditions import Reason
@@ -24,13 +27,14 @@ from opssc_operator.domain.outline import outline_of
 from opssc_operator.domain.runtime import (
     LOOK_AGAIN_SECONDS,
     START_UP_SECONDS,
+    Pauses,
     PeerReach,
     Reached,
     RuntimeSeen,
     ServerAddress,
     find_server,
     judge_reach,
-    pause_after,
+    pauses_after,
     read_refusal,
 )
 
@@ -39,7 +43,8 @@ ANOTHER_ID = f"asset:{'b' * 64}"
 ADDRESS = "asset.org1.svc:9999"
 OWN = ServerAddress(ADDRESS, asked=True)
 SHARED = ServerAddress(ADDRESS, asked=True, shared_with="asset-2")
-REFUSED = (PeerReach("peer0", Reached.NO),)
+REFUSED = (PeerReach("peer0", Reached.NO, "", 0.01),)
+SILENT = (PeerReach("peer0", Reached.SILENT, "", 15.0),)
 DOWN = (
     "error in simulation: failed to execute transaction 0a: could not launch chaincode basic:00: connection to basic:0 "
     "failed: error cannot create connection for basic:00: error creating grpc connection to 127.0.0.1:9999: failed to "
@@ -144,34 +149,42 @@ def test_peers_are_asked_otherwise(server: ServerAddress | None, registers: str 
 
 
 @given(
-    st.lists(st.sampled_from(Reached), max_size=4),
-    st.floats(min_value=0.0, max_value=100.0),
+    st.lists(st.tuples(st.sampled_from(Reached), st.floats(min_value=0.0, max_value=100.0)), max_size=4),
     st.integers(min_value=1, max_value=10**6),
 )
 def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
-    answers: list[Reached], seconds: float, times: int
+    answers: list[tuple[Reached, float]], times: int
 ) -> None:
-    reaches = tuple(PeerReach(f"peer{number}", reached) for number, reached in enumerate(answers))
-    waited = START_UP_SECONDS if Reached.SILENT in answers else seconds
+    reaches = tuple(PeerReach(f"peer{number}", each[0], "", each[1]) for number, each in enumerate(answers))
+    kinds = {reached for reached, _ in answers}
+    waited = START_UP_SECONDS if Reached.SILENT in kinds else max((seconds for _, seconds in answers), default=0.0)
 
-    pause = pause_after(RuntimeSeen(PACKAGE_ID, reaches=reaches), seconds, times)
+    pauses = pauses_after(RuntimeSeen(PACKAGE_ID, reaches=reaches), times)
 
-    assert pause >= max(30 * waited, LOOK_AGAIN_SECONDS)
-    assert (pause == float("inf")) is (set(answers) == {Reached.YES})
+    assert pauses.peers >= max(30 * waited, LOOK_AGAIN_SECONDS)
+    assert (pauses.peers == float("inf")) is (kinds == {Reached.YES})
+    assert pauses.anybody == pauses.peers
 
 
 @pytest.mark.parametrize(
-    ("seen", "times", "pause"),
+    ("seen", "times", "anybody", "peers"),
     [
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 1, 10.0, id="at-first"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 2, 20.0, id="again"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 9, 60.0, id="for-long"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID), 1, 10.0, id="another-package"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, replace(SHARED, asked=False)), 1, float("inf"), id="cannot-be-asked"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 1, 10.0, 10.0, id="at-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 2, 20.0, 20.0, id="again"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 9, 60.0, 60.0, id="for-long"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=SILENT), 1, 9000.0, 9000.0, id="silent"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, None, SILENT), 1, 10.0, 9000.0, id="silent-and-can-be-asked"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, PACKAGE_ID, SILENT), 1, 10.0, 10.0, id="silent-for-another-reason"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID), 1, 10.0, 10.0, id="another-package"),
+        pytest.param(
+            RuntimeSeen(PACKAGE_ID, replace(SHARED, asked=False)), 1, float("inf"), float("inf"), id="cannot-be-asked"
+        ),
     ],
 )
-def test_a_server_that_costs_nobody_time_is_looked_for_again_soon(seen: RuntimeSeen, times: int, pause: float) -> None:
-    assert pause_after(seen, 0.01, times) == pause
+def test_who_is_held_up_by_a_question_is_asked_less_often(
+    seen: RuntimeSeen, times: int, anybody: float, peers: float
+) -> None:
+    assert pauses_after(seen, times) == Pauses(anybody, peers)
 
 
 def served(name: str, address: str) -> Facts:
@@ -183,6 +196,14 @@ def served(name: str, address: str) -> Facts:
     return Facts(proposal=ledger.proposal(ledger.document(proposal_id=f"{name}-1", content=content)))
 
 
+def installed(facts: Facts, msp_id: str) -> Facts:
+    content = facts.proposal.content
+    assert isinstance(content, ChaincodeContent)
+    evidence = Evidence(package_id=content.package_id)
+    report = ledger.report(facts.proposal, msp_id, Step.INSTALLED, Outcome.DONE, evidence)
+    return facts.model_copy(update={"reports": (report,)})
+
+
 @pytest.mark.parametrize(
     ("address", "asked"),
     [
@@ -190,11 +211,12 @@ def served(name: str, address: str) -> Facts:
         pytest.param("{{.chaincode_host}}:9999", False, id="filled-in-by-each-peer"),
     ],
 )
-def test_another_package_at_the_same_address_is_known_once_it_is_accepted(address: str, *, asked: bool) -> None:
+def test_another_package_at_the_same_address_is_known_once_it_was_installed_here(address: str, *, asked: bool) -> None:
     # Given
     first, second = served("asset", address), served("other", address)
     agreeing = (ledger.vote(second.proposal, "Org1MSP"), ledger.vote(second.proposal, "Org2MSP"))
     accepted = second.model_copy(update={"votes": agreeing})
+    elsewhere, here = (installed(accepted, msp_id) for msp_id in ("Org2MSP", "Org1MSP"))
     content, other = first.proposal.content, second.proposal.content
     assert isinstance(content, ChaincodeContent)
     assert isinstance(other, ChaincodeContent)
@@ -202,8 +224,8 @@ def test_another_package_at_the_same_address_is_known_once_it_is_accepted(addres
     assert other.package.label
 
     # When
-    before = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, second)])
-    after = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, accepted)])
+    before = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, elsewhere)])
+    after = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, here)])
 
     # Then
     assert before == ServerAddress(address, asked=asked)

@@ -41,11 +41,17 @@ async def peer() -> AsyncIterator[ScriptedNode]:
     await node.stop()
 
 
+@pytest.fixture
+def moment() -> list[float]:
+    """What the clock says before the first question, each of which takes ten seconds; tests move it on."""
+    return [1000.0]
+
+
 @pytest_asyncio.fixture
-async def looks(peer: ScriptedNode) -> AsyncIterator[RuntimeLooks]:
+async def looks(peer: ScriptedNode, moment: list[float]) -> AsyncIterator[RuntimeLooks]:
     admin = authority("Org1MSP").issue("admin")
     peers = OwnPeers([PeerAddress("peer0", peer.endpoint)], admin, admin)
-    looks = RuntimeLooks(peers)
+    looks = RuntimeLooks(peers, clock=lambda: moment[0] + 10.0 * len(peer.requests))
     yield looks
     await looks.close()
     await peers.close()
@@ -122,6 +128,42 @@ async def test_a_resync_asks_anew_where_that_holds_nobody_up(
     looks.forget()
     looks.look(Runtime("mychannel", "asset", OURS, ("peer0",), ITS_OWN), lambda: None)
     await answered()
+
+    # Then
+    assert len(peer.requests) == questions
+
+
+@pytest.mark.parametrize(
+    ("seconds", "registers", "questions"),
+    [
+        pytest.param(11.0, False, 1, id="the-server-alone"),
+        pytest.param(11.0, True, 2, id="peers-once-it-names-the-package"),
+        pytest.param(301.0, False, 2, id="peers-after-thirty-times-as-long"),
+    ],
+)
+async def test_a_peer_that_took_long_is_spared_until_the_server_names_the_package(
+    looks: RuntimeLooks,
+    peer: ScriptedNode,
+    moment: list[float],
+    unused_tcp_port: int,
+    *,
+    seconds: float,
+    registers: bool,
+    questions: int,
+) -> None:
+    # Given: nobody listens, and the peer takes its time
+    address = ServerAddress(f"127.0.0.1:{unused_tcp_port}", asked=True)
+    await look(looks, address)
+    await answered()
+
+    # When
+    moment[0] += seconds
+    server = Server(OpsscChaincode(clock), address=address.address, package_id=OURS)
+    if registers:
+        await server.start()
+    looks.look(Runtime("mychannel", "asset", OURS, ("peer0",), address), lambda: None)
+    await answered()
+    await server.stop(0)
 
     # Then
     assert len(peer.requests) == questions

@@ -179,7 +179,7 @@ def contract(parameter: bytes) -> Committed:
         pytest.param(
             contract(signature_policy_parameter("OR('Org1MSP.peer', 'Org2MSP.peer')")),
             Reason.CONTRACT_POLICY_TOO_WEAK,
-            "met by 1 of 3 organizations, 2 are required",
+            "met by Org2MSP, and 2 of 3 organizations are required",
             id="a-minority-suffices",
         ),
         pytest.param(

@@ -34,7 +34,7 @@ from opssc_operator.domain.channels.application import ChangeRefused, apply_chan
 MAX_ELEMENTS: Final = 4000
 """Groups, values and policies an update may name, read and written: twice what a channel of 200 organizations has."""
 MAX_NEW_ELEMENTS: Final = 640
-"""Those of them that the channel does not have yet: twice what its 32 changes can add, and little to go through."""
+"""Those of them that the channel does not have yet: half as many again as 32 changes add, and little to go through."""
 MAX_POLICY_BYTES: Final = 64 * 1024
 """What the policies that it writes may take together: a rule of thousands of principals is gone through many times."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -171,7 +172,7 @@ class ChaincodeWork:
 
     def _look_again(self, seconds: float | None) -> float | None:
         verdict = judge_reach(self.runtime)
-        if self.runtime is None or verdict is None or verdict.holds:
+        if self.runtime is None or verdict is None or verdict.holds or math.isinf(self.runtime.again_seconds):
             return seconds
         pause = self.runtime.again_seconds
         return pause if seconds is None else min(seconds, pause)
