@@ -31,7 +31,7 @@ class Session:
             namespace="org1", governance_channel="ops-channel", admin=person(ORG1), fingerprint="first"
         )
         self.config_blocks = self.view = self.orderers = self
-        self.reader, self.charters = Reader(self), DefaultCharter()
+        self.reader, self.charters, self.peers = Reader(self), DefaultCharter(), Peers()
         self.known = dict(known or {})
         self.positions: dict[str, Any] = {}
         self.reads = 0
@@ -67,6 +67,16 @@ class Session:
 
     def note_truth(self, ref: ProposalRef, *, refuted: bool) -> None:
         """What removes whom is not looked at here."""
+
+
+class Peers:
+    """Own peers, which are in every channel unless it is said that they are in none."""
+
+    inside = True
+
+    def know(self, channel: str) -> bool:
+        del channel
+        return self.inside
 
 
 class Reader:

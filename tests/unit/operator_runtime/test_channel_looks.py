@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from unit.fabric import channel
 from unit.fabric.channel import NOW, person
 from unit.operator_channels.changes import ORG1, ORG2, ORG3, RECIPE, changes, config, stated
@@ -157,6 +158,27 @@ async def test_the_same_configuration_is_looked_at_once() -> None:
         await kept.observe(shown(facts), facts, of(session), ())
 
     assert session.reads == 1
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["a-peer-tells", "orderers-are-asked"])
+async def test_who_has_no_peer_in_the_channel_hears_nothing_of_its_blocks(inside: bool) -> None:
+    facts, session = agreed(proposed(), ORG1, ORG2), Session(config())
+    session.peers.inside = inside
+
+    seen = await worker().observe(shown(facts), facts, of(session), ())
+
+    assert isinstance(seen.work, UpdateWork)
+    assert seen.work.unheard is not inside
+
+
+async def test_who_alone_gets_the_block_of_maintenance_mode_is_seen() -> None:
+    change = {"type": "setMaintenance", "setMaintenance": {"enabled": True}}
+    facts = agreed(proposed({"changes": [change]}), ORG1)
+
+    seen = await worker().observe(shown(facts), facts, of(Session(config())), ())
+
+    assert isinstance(seen.work, UpdateWork)
+    assert seen.work.audience == channel.ORDERERS
 
 
 def flood() -> Proposal:
