@@ -19,11 +19,11 @@ from fabric_admin.lifecycle import Lifecycle
 from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection
 from fabric_devnet.spec import ChannelSpec
-from opssc_operator import definition
 from opssc_operator.api.conditions import ConditionType
 from opssc_operator.api.group import Kind
 from opssc_operator.api.refs import mirror_name
 from opssc_tools.environment import Consortium, EnvironmentSpec, manifests
+from opssc_tools.environment.founding import member_of
 from opssc_tools.environment.manifests import build_change
 
 if TYPE_CHECKING:
@@ -53,14 +53,7 @@ def removal(consortium: Consortium, leaving: Member, channel: str, prefix: str =
 
 
 def readmission(consortium: Consortium, outside: Member, channel: str) -> ChannelStory:
-    organization = outside.organization
-    host, _, port = organization.peers[0].address.rpartition(":")
-    added = build_change(
-        "addOrganization",
-        mspID=outside.msp_id,
-        definitionFrom={"inline": definition.read(organization.directory / "msp", outside.msp_id).to_json()},
-        anchorPeers=[{"host": host, "port": int(port)}],
-    )
+    added = build_change("addOrganization", **member_of(outside.organization))
     name = f"{outside.name}-returns-to-{channel}"
     return ChannelStory(consortium, consortium.members, channel, name, {"changes": [added]})
 

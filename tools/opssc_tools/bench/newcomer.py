@@ -16,7 +16,7 @@ from opssc_tools.bench.measure import vote_automatically
 from opssc_tools.demo.progress import object_name
 from opssc_tools.environment import manifests
 from opssc_tools.environment.consortium import ASSET_MODULE
-from opssc_tools.environment.founding import definition_of, split
+from opssc_tools.environment.founding import member_of
 from opssc_tools.environment.manifests import ServicePackage, made_up_digest
 from opssc_tools.environment.objects import condition, is_true
 from opssc_tools.environment.spec import APPLICATION_CHANNEL, GOVERNANCE_CHANNEL
@@ -121,13 +121,8 @@ async def measure_newcomer(consortium: Consortium, announce: Callable[[str], Non
 
 async def _let_in(founders: tuple[Member, ...], newcomer: Member, channel: str) -> ProposalRef:
     """Propose to add the newcomer, and have every other member vote for it as soon as it may."""
-    creator, organization = founders[0], newcomer.organization
-    change = manifests.build_change(
-        "addOrganization",
-        mspID=newcomer.msp_id,
-        definitionFrom={"inline": definition_of(organization)},
-        anchorPeers=[split(organization.peers[0].address)],
-    )
+    creator = founders[0]
+    change = manifests.build_change("addOrganization", **member_of(newcomer.organization))
     ref = ProposalRef(creator.msp_id, f"{newcomer.name}-into-{channel}")
     await creator.apply(manifests.build_channel_proposal(ref.id, channel, changes=[change]))
     await asyncio.gather(*(_agree(member, ref) for member in founders[1 : len(founders) // 2 + 1]))

@@ -17,7 +17,7 @@ def build_creation(members: Sequence[Organization], orderers: Sequence[Organizat
     return {
         "action": "Create",
         "create": {
-            "members": [_member(organization) for organization in members],
+            "members": [member_of(organization) for organization in members],
             "orderers": [_orderer(organization) for organization in orderers],
             "batch": {"timeout": "200ms"},
             # A leader after ten ticks, half a second: nobody waits for an election.
@@ -31,18 +31,19 @@ def definition_of(organization: Organization) -> dict[str, Any]:
     return definition.read(organization.directory / "msp", organization.msp_id).to_json()
 
 
-def split(address: str) -> dict[str, Any]:
-    """`host:port` as manifests have it."""
-    host, _, port = address.rpartition(":")
-    return {"host": host, "port": int(port)}
-
-
-def _member(organization: Organization) -> dict[str, Any]:
+def member_of(organization: Organization) -> dict[str, Any]:
+    """An organization as `addOrganization` and new channels have it, with its first peer as anchor peer."""
     return {
         "mspID": organization.msp_id,
         "definitionFrom": {"inline": definition_of(organization)},
         "anchorPeers": [split(organization.peers[0].address)],
     }
+
+
+def split(address: str) -> dict[str, Any]:
+    """`host:port` as manifests have it."""
+    host, _, port = address.rpartition(":")
+    return {"host": host, "port": int(port)}
 
 
 def _orderer(organization: Organization) -> dict[str, Any]:
