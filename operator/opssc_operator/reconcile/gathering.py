@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -109,7 +110,8 @@ class Gatherer:
         if facts is None or tally is None:
             raise Bug(f"{observed.ref} is gathered from the ledger without its facts")
         proposal = facts.proposal
-        await self._check_removal(observed.ref, facts, session)
+        if tally.accepted and removes(proposal, session.msp_id):
+            await self._check_removal(observed.ref, facts, session)
         if session.is_refused(target_of(proposal)):
             raise describe_refusal(target_of(proposal), session)
         if session.msp_id not in proposal.snapshot.members:
@@ -134,9 +136,11 @@ class Gatherer:
 
     async def _check_removal(self, ref: ProposalRef, facts: Facts, session: OrganizationSession) -> None:
         """Have nobody removed by a proposal that does not say the truth, whoever accepted it."""
-        proposal = facts.proposal
-        worker = self.workers.by_ledger.get(proposal.kind)
-        if worker is not None and removes(proposal, session.msp_id):
+        worker = self.workers.by_ledger.get(facts.proposal.kind)
+        if worker is None:
+            return
+        # Who was removed may not read the pinned block any more: what was known of the proposal stands then.
+        with suppress(TransientError):
             session.note_truth(ref, refuted=(await self._verify(worker, ref, facts, session)).fails)
 
     async def _gather_left_out(

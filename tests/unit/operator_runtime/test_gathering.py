@@ -187,6 +187,8 @@ class Removed(Session):
     """An organization whose orderers refuse it, and that a proposal removes unless that is found to be false."""
 
     refuted: bool | None = None
+    failure: TransientError | None = None
+    reads = 0
 
     def note_truth(self, ref: ProposalRef, *, refuted: bool) -> None:
         del ref
@@ -198,6 +200,9 @@ class Removed(Session):
 
     async def at(self, channel: str, number: int) -> Any:
         del channel
+        self.reads += 1
+        if self.failure is not None:
+            raise self.failure
         return NoConfiguration(number)
 
 
@@ -234,3 +239,48 @@ async def test_what_is_about_a_channel_that_removed_the_organization_is_left_alo
 
     # Then
     assert session.refuted is None
+
+
+async def test_a_removal_that_nobody_accepted_is_looked_at_as_little_as_any_other_proposal(
+    manifests: Manifests,
+) -> None:
+    # Given: one of more open proposals than are shown
+    removal = proposed(leaving("Org1MSP"))
+    removal = removal.model_copy(update={"deadline": removal.deadline.replace(year=removal.deadline.year + 70)})
+    stated = manifests.organization()
+    stated["spec"] |= {"mirror": {"enabled": False}}
+    store, session = ObjectStore(), Removed(Facts(proposal=removal))
+    session.refuted = True
+    store.put(Kind.FABRIC_ORGANIZATION, stated)
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
+
+    # When
+    observed = await Gatherer(store, workers).gather(
+        FabricOrganization.model_validate(stated),
+        cast("OrganizationSession", session),
+        ProposalRef("Org2MSP", "change"),
+    )
+
+    # Then
+    assert session.reads == 0
+    assert observed.verified.reason is Reason.PENDING
+
+
+async def test_a_removed_organization_that_may_not_read_the_pinned_block_is_told_that_it_is_out(
+    manifests: Manifests,
+) -> None:
+    # Given
+    session = Removed(agreed(proposed(leaving("Org1MSP")), "Org1MSP", "Org2MSP", "Org3MSP"))
+    session.failure = TransientError("no own peer answers about channel trade", reason=Reason.PEER_UNREACHABLE)
+    store = ObjectStore()
+    organization = FabricOrganization.model_validate(manifests.organization())
+    workers = build_workers(ServerBook(WorkQueue(), store, Shelves()), no_packages(store), cast("Any", None))
+
+    # When
+    with pytest.raises(TransientError, match="Org1MSP is not a member of channel trade"):
+        await Gatherer(store, workers).gather(
+            organization, cast("OrganizationSession", session), ProposalRef("Org1MSP", "change")
+        )
+
+    # Then
+    assert (session.reads, session.refuted) == (1, None)
