@@ -10,10 +10,12 @@ import pytest_asyncio
 from e2e.channel_story import ChannelStory, read_config, read_part
 
 from fabric_admin.channelconfig.bft import block_validation_policy
+from fabric_devnet.material import issue_tls
 from fabric_devnet.network import load_backend
 from fabric_devnet.profile import build_consenter
 from fabric_devnet.release import FABRIC_3_0
 from fabric_devnet.spec import ChannelSpec
+from opssc_operator.api.conditions import ConditionType
 from opssc_tools.environment import Consortium, EnvironmentSpec
 from opssc_tools.environment.manifests import build_change
 
@@ -56,7 +58,7 @@ def describe(orderer: Orderer) -> dict[str, Any]:
     }
 
 
-async def test_a_fifth_general_comes_and_goes(generals: Consortium) -> None:
+async def test_a_fifth_general_comes_gets_new_certificates_and_goes(generals: Consortium) -> None:
     # Given
     first, second = generals.members
     spare = next(each for each in generals.network.orderers if each.node.spare)
@@ -76,7 +78,28 @@ async def test_a_fifth_general_comes_and_goes(generals: Consortium) -> None:
     assert (info.relation, info.status) == ("consenter", "active")
 
     # When
-    removal = build_change("removeConsenter", host=added["host"], port=added["port"])
+    pair = issue_tls(first.organization.directory, first.organization.domain, spare.name)
+    pem = pair.certificate_pem.decode()
+    place = {"host": added["host"], "port": added["port"]}
+    change = build_change("replaceConsenterCertificates", **place, clientTlsCert=pem, serverTlsCert=pem)
+    story = ChannelStory(generals, (second, first), CHANNEL, "fifth-renewed", {"changes": [change]})
+    await story.propose()
+    await story.vote(first)
+    await story.until_true(ConditionType.READY, second)
+
+    # Then: its owner waits for the person who has the files, and for nothing more
+    await story.until(ConditionType.READY, "False", "AwaitingOrderer", first)
+    await spare.use_tls(pair)
+    await story.until_true(ConditionType.READY, first)
+    config = await read_config(generals, CHANNEL)
+    fifth = config.consenters[-1]
+    assert (fifth.id, fifth.client_tls_cert, fifth.server_tls_cert) == (5, pair.certificate_pem, pair.certificate_pem)
+    assert fifth.identity == added["identity"].encode()
+    info = await read_part(spare, CHANNEL)
+    assert (info.relation, info.status) == ("consenter", "active")
+
+    # When
+    removal = build_change("removeConsenter", **place)
     story = ChannelStory(generals, (first, second), CHANNEL, "fifth-goes", {"changes": [removal]})
     await story.carry_out(second)
 

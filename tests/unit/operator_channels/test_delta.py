@@ -244,3 +244,11 @@ def test_as_many_organizations_as_one_proposal_may_add_are_no_flood() -> None:
     delta = delta_of(*(added(f"New{number}MSP") for number in range(32)))
 
     assert sum("organization New" in line for line in delta.lines) == 64
+
+
+def test_a_flood_of_rules_is_refused_before_anything_is_computed() -> None:
+    rule = f"OR({','.join(1000 * [repr('Org1MSP.peer')])})"
+    many = [{"setPolicy": {"path": f"/Channel/Application/P{number}", "rule": rule}} for number in range(5)]
+
+    with pytest.raises(ChangeRefused, match="the rules of the changes take more than 65536 bytes"):
+        delta_of(*many)
