@@ -250,5 +250,5 @@ def test_a_flood_of_rules_is_refused_before_anything_is_computed() -> None:
     rule = f"OR({','.join(1000 * [repr('Org1MSP.peer')])})"
     many = [{"setPolicy": {"path": f"/Channel/Application/P{number}", "rule": rule}} for number in range(5)]
 
-    with pytest.raises(ChangeRefused, match="the rules of the changes take more than 65536 bytes"):
+    with pytest.raises(ChangeRefused, match="the rules of the changes take more than 65536 characters"):
         delta_of(*many)

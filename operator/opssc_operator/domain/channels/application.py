@@ -6,7 +6,7 @@ channel; the refusal then names the change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from fabric_protos.common import configtx_pb2
@@ -18,6 +18,8 @@ from opssc_operator.domain.channels.definitions import build_msp, build_node_ous
 
 Config = configtx_pb2.Config
 MAX_CHANGE_TEXT: Final = 200
+MAX_RULES: Final = 64 * 1024
+"""Characters of all rules together: after every change the whole configuration is gone through once more."""
 
 
 class ChangeRefused(ValueError):
@@ -28,11 +30,13 @@ class ChangeRefused(ValueError):
         self.element = element
 
 
-def apply_changes(config: Config, changes: Iterable[wanted.Change], *, governance: bool) -> Config:
+def apply_changes(config: Config, changes: Sequence[wanted.Change], *, governance: bool) -> Config:
     """The configuration after all ``changes``, in their order; raises ChangeRefused naming the first that cannot be.
 
     ``governance`` marks the channel on which the consortium votes.
     """
+    if sum(len(change.member.rule) for change in changes if isinstance(change.member, wanted.SetPolicy)) > MAX_RULES:
+        raise ChangeRefused(f"the rules of the changes take more than {MAX_RULES} characters; split them")
     for number, change in enumerate(changes):
         try:
             if isinstance(change.member, wanted.SetMaintenance):

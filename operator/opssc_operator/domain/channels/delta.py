@@ -28,7 +28,6 @@ from fabric_admin.channelconfig import (
 from fabric_admin.errors import ConfigError, ConfigUpdateRefused
 from fabric_admin.policy import NOutOf
 from opssc_chaincode.model import Change, Rule
-from opssc_chaincode.model.changes import SetPolicy
 from opssc_operator.domain.channel import to_document
 from opssc_operator.domain.channels.application import ChangeRefused, apply_changes
 
@@ -61,8 +60,6 @@ def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governanc
 
     ``at`` is the moment new certificates have to be valid: the same for whoever computes a proposal's delta again.
     """
-    if sum(len(change.member.rule) for change in changes if isinstance(change.member, SetPolicy)) > MAX_POLICY_BYTES:
-        raise ChangeRefused(f"the rules of the changes take more than {MAX_POLICY_BYTES} bytes; split them")
     updated = apply_changes(config.config, changes, governance=governance)
     try:
         update = compute_update(config.channel_id, config.config, updated)
