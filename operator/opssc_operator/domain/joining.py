@@ -30,6 +30,8 @@ READING_SECONDS: Final = (1.0, 30.0)
 class Standing(StrEnum):
     """What orderers show of this organization in a channel."""
 
+    UNASKED = "Unasked"
+    """None was asked yet: others have their turn."""
     MEMBER = "Member"
     OUTSIDE = "Outside"
     """It may not read the channel, or is not in its Application section."""
@@ -87,6 +89,11 @@ class JoiningObserved:
         return any(peer.joined for peer in self.peers)
 
     @property
+    def unasked(self) -> bool:
+        """Whether no orderer was heard yet."""
+        return self.admission is None or self.admission.standing is Standing.UNASKED
+
+    @property
     def silent(self) -> bool:
         """Whether no own peer answers."""
         return all(peer.silent for peer in self.peers)
@@ -131,8 +138,7 @@ def decide_joining(observed: JoiningObserved) -> JoiningDecision:
     if refusal is not None:
         return JoiningDecision(refusal)
     if observed.admission is None:
-        message = f"asking the orderers about channel {channel}"
-        return JoiningDecision(no(Reason.PROGRESSING, message), ask=True, requeue_seconds=FETCH_AGAIN_SECONDS)
+        return JoiningDecision(_asking(channel), ask=True, requeue_seconds=FETCH_AGAIN_SECONDS)
     if observed.admission.standing is not Standing.MEMBER:
         return JoiningDecision(_judge(observed, observed.admission), requeue_seconds=observed.admission.again_seconds)
     verdict = no(Reason.PROGRESSING, f"{', '.join(lacking)} joining channel {channel}")
@@ -149,10 +155,14 @@ def _joined(observed: JoiningObserved) -> JoiningDecision:
     if observed.reads:
         return JoiningDecision(yes(Reason.JOINED, f"{', '.join(sorted(names))} joined channel {observed.channel}"))
     verdict = judge_unread(observed.channel, observed.own_msp_id, observed.admission)
+    if observed.unasked and observed.orderers_known:
+        verdict = _asking(observed.channel)
     ask = observed.admission is None and observed.orderers_known
-    if ask:
-        verdict = no(Reason.PROGRESSING, f"asking the orderers about channel {observed.channel}")
     return JoiningDecision(verdict, ask=ask, requeue_seconds=_unread_pause(observed.admission))
+
+
+def _asking(channel: str) -> Verdict:
+    return no(Reason.PROGRESSING, f"asking the orderers about channel {channel}")
 
 
 def _unread_pause(admission: Admission | None) -> float:
@@ -180,6 +190,8 @@ def _refusal(observed: JoiningObserved, lacking: Sequence[str]) -> Verdict | Non
 def _judge(observed: JoiningObserved, admission: Admission) -> Verdict:
     channel = observed.channel
     match admission.standing:
+        case Standing.UNASKED:
+            return _asking(channel)
         case Standing.OUTSIDE:
             return no(Reason.NOT_A_MEMBER, outside_message(channel, observed.own_msp_id))
         case Standing.UNKNOWN_CHANNEL:

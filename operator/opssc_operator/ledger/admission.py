@@ -24,7 +24,13 @@ from fabric_admin.errors import BlockError, DeliverError, FabricError, InvalidIn
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.orderer import Orderer
 from fabric_admin.transport import Connection, Endpoint
-from opssc_operator.domain.joining import Admission, Standing, pause_after
+from opssc_operator.domain.joining import (
+    FIRST_PAUSE_SECONDS,
+    LONGEST_PAUSE_SECONDS,
+    Admission,
+    Standing,
+    pause_after,
+)
 from opssc_operator.domain.newest import Newest
 from opssc_operator.ledger.history import check_channel, prove_config
 from opssc_operator.ledger.translate import explain
@@ -34,6 +40,8 @@ KNOCK_SECONDS: Final = 5.0
 ASKED_AT_ONCE: Final = 3
 LOOKS_AT_ONCE: Final = 4
 SOONEST_SECONDS: Final = 1.0
+TURN_SECONDS: Final = 0.25
+"""How far apart those that had no turn come again: the more there are, the later each does."""
 KEPT_CHANNELS: Final = 4096
 """Channels whose answers are kept: members can name any number of them in proposals."""
 _STATUSES: Final = {"FORBIDDEN": Standing.OUTSIDE, "NOT_FOUND": Standing.UNKNOWN_CHANNEL}
@@ -104,26 +112,40 @@ class Admissions:
         self._clock = clock
         self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._kept: Newest[str, _Kept] = Newest(KEPT_CHANNELS)
+        self._last_turn = 0.0
+        """When the last of those that had no turn comes again (clock seconds)."""
 
     @property
     def available(self) -> bool:
         """Whether any orderer is listed."""
         return bool(self._orderers)
 
-    async def look(self, channel: str, longest_seconds: float, *, first: bool = False) -> Offer | None:
+    async def look(self, channel: str, longest_seconds: float, *, first: bool = False) -> Offer:
         """What the listed orderers show of a channel, or showed not long ago; pauses do not exceed these seconds.
 
-        Without a turn to ask, that is the last answer, None when there is none yet. One look at a time may be ``first``
-        and have its turn beside all others.
+        Without a turn to ask, that is the last answer, or that nobody was asked yet, and when to come again. One look
+        at a time may be ``first`` and have its turn beside all others.
         """
         kept = self._kept.get(channel)
         if kept is None:
             kept = self._kept[channel] = _Kept()
-        due = kept.offer is None or self._clock() >= kept.until
-        if due and not kept.lock.locked() and (first or not self._looks.locked()):
-            async with kept.lock, nullcontext() if first else self._looks:
-                kept.take(await self._ask_listed(channel), self._clock(), longest_seconds)
-        return None if kept.offer is None else kept.show(kept.offer, self._clock())
+        if kept.offer is not None and self._clock() < kept.until:
+            return kept.show(kept.offer, self._clock())
+        if kept.lock.locked() or (self._looks.locked() and not first):
+            return self._put_off(kept, longest_seconds)
+        async with kept.lock, nullcontext() if first else self._looks:
+            offer = await self._ask_listed(channel)
+            kept.take(offer, self._clock(), longest_seconds)
+        return kept.show(offer, self._clock())
+
+    def _put_off(self, kept: _Kept, longest_seconds: float) -> Offer:
+        """What is known without a turn, and a pause that grows with how many others wait for one."""
+        now = self._clock()
+        soonest, latest = now + FIRST_PAUSE_SECONDS, now + LONGEST_PAUSE_SECONDS
+        self._last_turn = min(max(self._last_turn + TURN_SECONDS, soonest), latest)
+        known = Offer(Admission(Standing.UNASKED)) if kept.offer is None else kept.show(kept.offer, now)
+        pause = min(self._last_turn - now, longest_seconds)
+        return replace(known, admission=replace(known.admission, again_seconds=pause))
 
     async def is_refused(self, channel: str, orderers: Sequence[Endpoint]) -> bool | None:
         """Whether orderers of a channel let this organization read no more; None when none says anything.

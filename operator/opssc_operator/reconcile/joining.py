@@ -151,6 +151,4 @@ async def _ask(
     governs = observed.channel == session.settings.governance_channel
     longest = LONGEST_GOVERNANCE_PAUSE_SECONDS if governs else LONGEST_PAUSE_SECONDS
     offer = await session.admissions.look(observed.channel, longest, first=governs)
-    if offer is None:
-        return observed, None
     return replace(observed, admission=offer.admission), offer.genesis

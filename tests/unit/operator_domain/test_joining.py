@@ -47,6 +47,13 @@ def told(standing: Standing, says: str = "") -> JoiningObserved:
         pytest.param(
             replace(NEWCOMER, joined_channels=MOST_CHANNELS), Reason.JOIN_FAILED, "by hand", id="too-many-channels"
         ),
+        pytest.param(told(Standing.UNASKED), Reason.PROGRESSING, "asking the orderers", id="no-turn-yet"),
+        pytest.param(
+            replace(NEWCOMER, peers=(IN,), reads=False, admission=Admission(Standing.UNASKED)),
+            Reason.PROGRESSING,
+            "asking the orderers",
+            id="not-reading-and-no-turn-yet",
+        ),
         pytest.param(
             told(Standing.OUTSIDE), Reason.NOT_A_MEMBER, "ask a member to propose addOrganization", id="outside"
         ),

@@ -19,8 +19,8 @@ from fabric_admin import blocks, genesis
 from fabric_admin.channelconfig import edits
 from fabric_admin.genesis import ApplicationOrganization
 from fabric_devnet.crypto import CertificateAuthority
-from opssc_operator.domain.joining import PROVED_SECONDS, Standing
-from opssc_operator.ledger.admission import LOOKS_AT_ONCE, Admissions, Offer
+from opssc_operator.domain.joining import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PROVED_SECONDS, Standing
+from opssc_operator.ledger.admission import LOOKS_AT_ONCE, TURN_SECONDS, Admissions, Offer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -103,7 +103,7 @@ async def ask(*sites: Site) -> Offer:
 async def look(admissions: Admissions, channel: str = CHANNEL) -> Offer:
     """The answer for somebody who has a turn to ask."""
     offer = await admissions.look(channel, LONGEST)
-    assert offer is not None
+    assert offer.admission.standing is not Standing.UNASKED
     return offer
 
 
@@ -220,7 +220,7 @@ async def test_orderers_are_asked_once_about_a_channel_that_many_proposals_name_
         offers = await asyncio.gather(*(admissions.look(CHANNEL, LONGEST) for _ in range(20)))
         later = await look(admissions)
 
-    answered = [offer.admission.standing for offer in offers if offer is not None]
+    answered = [offer.admission.standing for offer in offers if offer.admission.standing is not Standing.UNASKED]
     assert answered == [later.admission.standing] == [Standing.UNKNOWN_CHANNEL]
     assert site.questions == 1
 
@@ -257,7 +257,7 @@ async def test_an_orderer_that_hangs_keeps_few_waiting_and_nobody_from_the_gover
         await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
 
         # Then
-        assert (same, another) == (None, None)
+        assert [each.admission.standing for each in (same, another)] == [Standing.UNASKED] * 2
         assert not any(each.done() for each in waiting)
 
         # And: there is room again
@@ -265,6 +265,39 @@ async def test_an_orderer_that_hangs_keeps_few_waiting_and_nobody_from_the_gover
         await asyncio.gather(*waiting)
         assert (await look(admissions, "invented-99")).admission.standing is Standing.UNKNOWN_CHANNEL
         assert site.questions == LOOKS_AT_ONCE + 2
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param("invented-0", id="one-channel"), pytest.param("other-{}", id="a-channel-each")]
+)
+async def test_the_more_wait_for_a_turn_the_later_each_of_them_comes_again(name: str) -> None:
+    # Given: nobody has a turn any more, and many proposals name channels
+    site, clock, many = HangingSite(), Clock(), 4000
+    async with running(site):
+        admissions = Admissions("Org4MSP", [site.endpoint], OWN, clock=clock)
+        asking = [
+            asyncio.ensure_future(admissions.look(f"invented-{number}", LONGEST)) for number in range(LOOKS_AT_ONCE)
+        ]
+        for _ in asking:
+            await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
+
+        # When
+        offers = [await admissions.look(name.format(number), LONGEST_PAUSE_SECONDS) for number in range(many)]
+        governing = await admissions.look(name.format(0), LONGEST)
+        clock.now += 2 * LONGEST_PAUSE_SECONDS
+        later = await admissions.look(name.format(0), LONGEST_PAUSE_SECONDS)
+        site.free.set()
+        await asyncio.gather(*asking)
+
+    # Then: few of them come in any second, and none waits for ever
+    pauses = [offer.admission.again_seconds for offer in offers]
+    assert pauses[:2] == [FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS + TURN_SECONDS]
+    assert sum(pause < 60.0 for pause in pauses) <= 60.0 / TURN_SECONDS
+    assert max(pauses) == LONGEST_PAUSE_SECONDS
+    assert governing.admission.again_seconds == LONGEST
+
+    # And: when all have come, nobody waits for them
+    assert later.admission.again_seconds == FIRST_PAUSE_SECONDS
 
 
 async def test_while_an_answer_is_asked_for_anew_the_last_one_stands() -> None:
@@ -281,10 +314,11 @@ async def test_while_an_answer_is_asked_for_anew_the_last_one_stands() -> None:
         # When
         anew = asyncio.ensure_future(admissions.look(CHANNEL, LONGEST))
         await asyncio.wait_for(site.questioned.acquire(), DEADLINE_SECONDS)
-        meanwhile = await look(admissions)
+        meanwhile = await admissions.look(CHANNEL, LONGEST)
 
         # Then
         assert (meanwhile.admission.standing, anew.done()) == (before.admission.standing, False)
+        assert meanwhile.admission.again_seconds >= FIRST_PAUSE_SECONDS
         site.free.set()
         await anew
 
