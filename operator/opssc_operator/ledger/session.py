@@ -30,6 +30,7 @@ from opssc_operator.ledger.new_channels import NewChannels
 from opssc_operator.ledger.orderer_chains import OrdererChains
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
+from opssc_operator.ledger.removals import Removals
 from opssc_operator.ledger.runtime import RuntimeLooks
 from opssc_operator.ledger.streams import Streams, filtered_blocks, follow, full_blocks
 from opssc_operator.ledger.view import LedgerView
@@ -87,6 +88,7 @@ class OrganizationSession:
         self.runtimes = RuntimeLooks(self.peers)
         self.view = LedgerView(self.contract, settings.msp_id)
         self.charters = Charters(settings.governance_channel, self.view, self.reader, self.locate)
+        self.removals = Removals()
         self.latest_block = 0
         self._unread: set[str] = set()
         """Channels that own peers are in without showing them to their own organization."""

@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 MAX_FOLLOWED: Final = 64
 """Block streams beyond which another channel is only looked at by resyncs."""
 LEAVING_SECONDS: Final = 5.0
-"""How soon to look whether a removal that was accepted has been carried out, which own peers are not shown."""
+"""How soon, at first, to look whether a removal that was accepted has been carried out: own peers are not shown it."""
 REMOVED_SECONDS: Final = 60.0
 """How soon to look whether an organization that is refused is let in again, which no event may tell it."""
 SOONEST_SECONDS: Final = 1.0
@@ -197,8 +197,12 @@ def _again(own: FabricChannel, organization: FabricOrganization, session: Organi
     """How soon to ask the orderers again, where they refuse this organization or may do so soon."""
     channel, retention = own.spec.channel, organization.spec.mirror.retention
     shut_out, removed = session.is_shut_out(channel), session.is_removed(channel)
+    if removed and not shut_out:
+        # It may lack a signature for ever, and what others report of it is news.
+        return min(max(session.removals.waited(channel) / 2.0, LEAVING_SECONDS), REMOVED_SECONDS)
+    session.removals.end(channel)
     if not shut_out:
-        return LEAVING_SECONDS if removed else None
+        return None
     left = left_in(own, datetime.now(UTC), retention)
     if not removed or left == 0.0:
         return REMOVED_SECONDS

@@ -87,8 +87,6 @@ class ProposalReconciler:
     """What the last try failed with: told until one succeeds, so that trying again is no news."""
     _accepted: set[Key] = field(default_factory=set)
     """Proposals whose acceptance their rivals were told of."""
-    _removals: dict[Key, int] = field(default_factory=dict)
-    """Accepted removals of the own organization, with how many members had reported them when orderers were asked."""
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one proposal as far as this organization can."""
@@ -196,8 +194,7 @@ class ProposalReconciler:
         if facts is None or not removes(facts.proposal, observed.own_msp_id):
             return
         channel, applied = target_of(facts.proposal), sum(report.step is Step.APPLIED for report in facts.reports)
-        if session.is_removed(channel) and self._removals.get(key) != applied:
-            self._removals[key] = applied
+        if session.is_removed(channel) and session.removals.hear(observed.ref, channel, applied):
             self.sessions.ask_anew(key.namespace, channel)
 
     def _note_reports(self, key: Key, observed: ProposalObserved, decision: ProposalDecision) -> None:

@@ -18,6 +18,7 @@ from opssc_operator.domain.serverset import PACKAGE_ANNOTATION
 from opssc_operator.errors import TransientError
 from opssc_operator.kube.objects import SERVICES
 from opssc_operator.ledger.inventory import ChannelInventory
+from opssc_operator.ledger.removals import Removals
 from opssc_operator.observability.metrics import METRICS
 from opssc_operator.reconcile.channel import (
     LEAVING_SECONDS,
@@ -70,6 +71,16 @@ class Cluster:
         """Events are not looked at here."""
 
 
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Orderers:
     """Orderers that give this answer; None while there is none."""
 
@@ -97,6 +108,8 @@ class Session:
         self.loaded = True
         self.refused, self.removed = set[str](), False
         self.shown: list[tuple[str, ShownMembership]] = []
+        self.clock = Clock()
+        self.removals = Removals(self.clock)
 
     async def joined(self, channel: str) -> bool:
         del channel
@@ -299,6 +312,39 @@ async def test_orderers_are_asked_without_a_resync_where_they_refuse_or_may_do_s
     assert session.admissions.asked is asked
     assert session.shown == [("mychannel", ShownMembership(member=True, version=0, sequence=0))]
     assert result.requeue_after_seconds == again
+
+
+async def test_a_removal_that_is_never_carried_out_is_looked_for_ever_more_rarely_until_there_is_news(
+    manifests: Manifests,
+) -> None:
+    # Given
+    session, pauses = Session(), list[float]()
+    session.removed, session.admissions.answer = True, False
+    setup = Setup(manifests, session)
+    setup.put(manifests)
+
+    async def look() -> float:
+        seconds = (await setup.reconciler.reconcile(KEY)).requeue_after_seconds
+        assert seconds is not None
+        return seconds
+
+    # When
+    for _ in range(12):
+        pauses.append(await look())
+        session.clock.now += pauses[-1]
+    session.removals.hear(ProposalRef("Org2MSP", "out"), "mychannel", 1)
+    informed = await look()
+    session.clock.now += 1000.0
+    session.removed = False
+    kept = (await setup.reconciler.reconcile(KEY)).requeue_after_seconds
+    session.removed = True
+    another = await look()
+
+    # Then
+    assert pauses[:2] == [LEAVING_SECONDS, LEAVING_SECONDS]
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == REMOVED_SECONDS
+    assert (informed, kept, another) == (LEAVING_SECONDS, None, LEAVING_SECONDS)
 
 
 def said_removed(ago: timedelta) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.errors import OperatorError, TerminalError, TransientError
+from opssc_operator.ledger.removals import Removals
 from opssc_operator.reconcile.keys import proposal_key
 from opssc_operator.reconcile.kinds.workers import build_workers
 from opssc_operator.reconcile.leaving import is_refusal, is_refused_on, recall_removals, remove_mirrors
@@ -248,8 +249,8 @@ class Teller:
 @pytest.mark.parametrize(
     ("counts", "expected"),
     [
-        pytest.param(True, [1, 1, 2, 3], id="a-removal-that-nothing-came-after"),
-        pytest.param(False, [0, 0, 0, 0], id="let-in-again-since"),
+        pytest.param(True, [1, 1, 2, 3, 4], id="a-removal-that-nothing-came-after"),
+        pytest.param(False, [0, 0, 0, 0, 0], id="let-in-again-since"),
     ],
 )
 async def test_orderers_are_asked_about_a_removal_once_and_at_every_word_of_others(
@@ -258,9 +259,10 @@ async def test_orderers_are_asked_about_a_removal_once_and_at_every_word_of_othe
     # Given
     store, queue, gatherer, asked = ObjectStore(), WorkQueue(), Gatherer(), list[tuple[str, str]]()
     store.put(Kind.FABRIC_ORGANIZATION, manifests.organization())
-    session = SimpleNamespace(is_removed=lambda _: counts, view=SimpleNamespace(outlines=tuple))
+    view = SimpleNamespace(outlines=tuple)
+    opened = [SimpleNamespace(is_removed=lambda _: counts, view=view, removals=Removals()) for _ in range(2)]
     sessions = SimpleNamespace(
-        ready=lambda _: session,
+        ready=lambda _: opened[0],
         watch_channel=lambda *_: None,
         ask_anew=lambda *place: asked.append(place),
     )
@@ -277,6 +279,11 @@ async def test_orderers_are_asked_about_a_removal_once_and_at_every_word_of_othe
             gatherer.report(member)
         await reconciler.reconcile(key)
         counted.append(len(asked))
+
+    # And: it is looked at in another session, which nobody told anything
+    opened.pop(0)
+    await reconciler.reconcile(key)
+    counted.append(len(asked))
 
     # Then
     assert counted == expected
