@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.operator_domain.test_proposal import ACCEPTED, DONE, MIRROR, NOW, REF, TARGET, observed
+from unit.operator_domain.proposals import ACCEPTED, DONE, MIRROR, NOW, REF, TARGET, observed
 
 from opssc_chaincode.model import CcaasPackage, ChaincodeContent
 from opssc_operator.api.conditions import ConditionType, Reason

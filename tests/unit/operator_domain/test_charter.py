@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.chaincode import strategies as ledger
 from unit.chaincode.test_succession import FIRST, SECOND, decided, in_force
-from unit.operator_domain.test_proposal import observed
+from unit.operator_domain.proposals import observed
 
 from fabric_admin.rule import NOutOf
 from opssc_chaincode.model import DEFAULT_CHARTER, Charter, CharterInForce, Facts, Proposal, ProposalDocument, Rule

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import (
+from unit.operator_domain.proposals import (
     ACCEPTED,
     DONE,
     LOCAL,

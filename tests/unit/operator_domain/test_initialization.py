@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import ACCEPTED, DEFINITION, DONE, TARGET, observed
+from unit.operator_domain.proposals import ACCEPTED, DEFINITION, DONE, TARGET, observed
 
 from opssc_chaincode.model import ChaincodeContent, Evidence, Facts, Outcome, Step
 from opssc_chaincode.model.chaincode import Init

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from unit.chaincode import strategies as ledger
+from unit.operator_domain.proposals import DONE, MIRROR, REF, TARGET, UNDONE, observed
 from unit.operator_domain.test_catchup import CONSENT
-from unit.operator_domain.test_proposal import DONE, MIRROR, REF, TARGET, UNDONE, observed
 
 from opssc_chaincode.model import Facts, Package, UnchangedPackage
 from opssc_operator.api.conditions import ConditionType, Reason

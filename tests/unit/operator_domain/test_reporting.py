@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import ACCEPTED, PROPOSAL, TARGET, UNDONE
+from unit.operator_domain.proposals import ACCEPTED, PROPOSAL, TARGET, UNDONE
 
 from opssc_chaincode.model import Facts, Outcome, Step
 from opssc_operator.api.conditions import Reason

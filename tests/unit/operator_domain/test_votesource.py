@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import NOW, PROPOSAL, facts, observed
+from unit.operator_domain.proposals import NOW, PROPOSAL, facts, observed
 
 from opssc_chaincode.model import Decision as LedgerDecision
 from opssc_operator.api.organization import VotingMode, VotingRule

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import ACCEPTED, TARGET, UNDONE, observed
+from unit.operator_domain.proposals import ACCEPTED, TARGET, UNDONE, observed
 
 from opssc_chaincode.model import ArchivePackage, GitPackage, Package
 from opssc_operator.api.conditions import ConditionType, Reason

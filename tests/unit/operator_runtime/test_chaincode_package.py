@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import TARGET, UNDONE
+from unit.operator_domain.proposals import TARGET, UNDONE
 from unit.operator_runtime.fetching import no_packages
 
 from opssc_chaincode.model import ArchivePackage, Facts, Package

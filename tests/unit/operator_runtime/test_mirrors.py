@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from unit.chaincode import strategies as ledger
-from unit.operator_domain.test_proposal import observed
+from unit.operator_domain.proposals import observed
 
 from opssc_chaincode.model import Facts
 from opssc_operator.api.group import WITHDRAW_FINALIZER, Kind

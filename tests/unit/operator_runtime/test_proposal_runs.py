@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from unit.operator_domain.test_proposal import PLAN, REF, observed
+from unit.operator_domain.proposals import PLAN, REF, observed
 from unit.operator_runtime.fetching import no_packages
 
 from opssc_operator.api.group import Kind

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from unit.chaincode import strategies as ledger
+from unit.operator_domain.proposals import observed
 from unit.operator_domain.test_content import CHANNEL, planned, spec
-from unit.operator_domain.test_proposal import observed
 from unit.operator_runtime.charters import DefaultCharter
 from unit.operator_runtime.fetching import no_packages
 
