@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from fabric_admin.capabilities import Line
 from fabric_admin.deliver import Deliver
-from fabric_admin.errors import FabricError, TransportError
+from fabric_admin.errors import FabricError, NotOffered, TransportError
 from fabric_admin.gateway import Gateway
 from fabric_admin.identity import SigningIdentity
 from fabric_admin.lifecycle import Lifecycle
@@ -91,6 +92,8 @@ class OwnPeer:
     joined: frozenset[str] = frozenset()
     packages: set[str] = field(default_factory=set)
     silence: Silence | None = None
+    line: Line | None = None
+    """Which releases of Fabric it is of; None while nobody asked."""
     installs: Installs = field(init=False, repr=False)
     connection: Connection = field(init=False, repr=False)
     lifecycle: Lifecycle = field(init=False, repr=False)
@@ -131,16 +134,27 @@ class OwnPeer:
         """Drop what was seen, so that the next look asks the peer again."""
         self.joined = frozenset()
         self.packages.clear()
+        self.line = None
 
     async def fetch_channels(self) -> frozenset[str]:
         """Ask the peer which channels it has joined; raises FabricError."""
         self.joined = frozenset(await self.system.channels(timeout_seconds=QUERY_SECONDS))
         if self.silence is not None:
-            # While it was away, it may have lost packages or got what it lacked.
-            self.silence = None
+            # While it was away, it may have lost packages or got what it lacked, another release among it.
+            self.silence = self.line = None
             self.packages.clear()
             self.installs.retry_now()
         return self.joined
+
+    async def fetch_line(self, channel: str) -> Line:
+        """Which releases the peer is of, by what it offers in a channel it has joined; raises FabricError."""
+        if self.line is None:
+            try:
+                await self.lifecycle.query_approved_all(channel, timeout_seconds=QUERY_SECONDS)
+                self.line = Line.FABRIC_3
+            except NotOffered:
+                self.line = Line.FABRIC_2_5
+        return self.line
 
     async def look(self) -> None:
         """Ask for the joined channels; a peer that does not answer has joined none for now."""
@@ -211,6 +225,19 @@ class OwnPeers:
         """Drop everything seen, on every peer."""
         for peer in self.all:
             peer.forget()
+
+    async def oldest_line(self, channel: str) -> Line:
+        """The oldest releases among the own peers in a channel, the newest where none is; raises FabricError.
+
+        A configuration that a peer does not support stops it, so the oldest one counts.
+        """
+        asked = [peer for peer in self.all if channel in peer.joined]
+        answers = await asyncio.gather(*(peer.fetch_line(channel) for peer in asked), return_exceptions=True)
+        lines = {answer for answer in answers if isinstance(answer, Line)}
+        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if failed is not None and (not lines or not isinstance(failed, FabricError)):
+            raise failed
+        return Line.FABRIC_2_5 if Line.FABRIC_2_5 in lines else Line.FABRIC_3
 
     def get(self, name: str) -> OwnPeer:
         """The peer of this name; raises KeyError."""

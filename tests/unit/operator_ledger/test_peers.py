@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
+import grpc
 import pytest
 import pytest_asyncio
+from fabric_protos.peer import proposal_response_pb2
 from unit.fabric.authority import authority
+from unit.fabric_io.scripted import ScriptedNode
 
+from fabric_admin.capabilities import Line
 from fabric_admin.definition import ApprovedDefinition, Definition
 from fabric_admin.errors import ChaincodeError, TransportError
 from fabric_admin.transport import Endpoint
+from fabric_devnet.crypto import CertificateAuthority
 from opssc_operator.ledger.kept import fetch_approval
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers, PeerAddress
 
@@ -18,7 +25,32 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 CHANNEL = "mychannel"
+OFFERED = proposal_response_pb2.Response(status=200)
+UNMAPPED = proposal_response_pb2.Response(
+    status=500, message="Unmapped policy for _lifecycle/QueryApprovedChaincodeDefinitions"
+)
 NOBODY = "127.0.0.1:1"
+
+
+@asynccontextmanager
+async def nodes(*answers: proposal_response_pb2.Response | None) -> AsyncIterator[OwnPeers]:
+    """Peers of one channel that give these answers, or none."""
+    started = [ScriptedNode(CertificateAuthority.create("tlsca.test", "test")) for _ in answers]
+    for node, answer in zip(started, answers, strict=True):
+        if answer is None:
+            node.status = (grpc.StatusCode.UNAVAILABLE, "not now")
+        else:
+            node.answers = (proposal_response_pb2.ProposalResponse(response=answer),)
+        await node.start()
+    admin = authority("Org1MSP").issue("admin")
+    peers = OwnPeers((PeerAddress(f"peer{n}", node.endpoint) for n, node in enumerate(started)), admin, admin)
+    for peer in peers.all:
+        peer.joined = frozenset({CHANNEL})
+    try:
+        yield peers
+    finally:
+        await peers.close()
+        await asyncio.gather(*(node.stop() for node in started))
 
 
 @pytest_asyncio.fixture
@@ -124,3 +156,26 @@ async def test_only_peers_that_answer_are_outside_a_channel(peers: OwnPeers) -> 
     assert not await peers.are_outside(CHANNEL)
     # One that gave no answer is not waited for again.
     assert all(peer.silence is not None for peer in peers.all)
+
+
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        pytest.param((OFFERED, OFFERED), Line.FABRIC_3, id="new-ones"),
+        pytest.param((OFFERED, UNMAPPED), Line.FABRIC_2_5, id="one-is-older"),
+        pytest.param((UNMAPPED, None), Line.FABRIC_2_5, id="the-other-is-silent"),
+        pytest.param((OFFERED, None), Line.FABRIC_3, id="the-silent-one-is-not-waited-for"),
+    ],
+)
+async def test_the_oldest_release_among_own_peers_counts(
+    answers: tuple[proposal_response_pb2.Response | None, ...], line: Line
+) -> None:
+    async with nodes(*answers) as peers:
+        assert await peers.oldest_line(CHANNEL) is line
+
+
+async def test_what_releases_peers_are_of_is_not_guessed() -> None:
+    async with nodes(None, None) as peers:
+        with pytest.raises(TransportError):
+            await peers.oldest_line(CHANNEL)
+        assert await peers.oldest_line("elsewhere") is Line.FABRIC_3

@@ -13,6 +13,7 @@ from unit.operator_channels.changes import ORG1
 from unit.operator_channels.proposals import view_of
 from unit.operator_runtime.charters import DefaultCharter
 
+from fabric_admin.capabilities import Line
 from opssc_operator.ledger.config_blocks import ConfigBlock
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ class Peers:
     def know(self, channel: str) -> bool:
         del channel
         return self.inside
+
+    async def oldest_line(self, channel: str) -> Line:
+        del channel
+        return Line.FABRIC_3
 
 
 class Reader:

@@ -15,6 +15,7 @@ from fabric_protos.common import configtx_pb2
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import (
     ChannelConfig,
     Verdict,
@@ -55,20 +56,25 @@ class Delta:
     audience: tuple[str, ...] | None = None
 
 
-def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime) -> Delta:
+def compute_delta(
+    config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime, line: Line = Line.FABRIC_3
+) -> Delta:
     """The delta of ``changes``; raises ChangeRefused naming the change or the element, and what to do instead.
 
     ``at`` is the moment new certificates have to be valid: the same for whoever computes a proposal's delta again.
+    ``line`` is that of the nodes that are to take it.
     """
     updated = apply_changes(config.config, changes, governance=governance)
     try:
         update = compute_update(config.channel_id, config.config, updated)
     except ConfigError as exc:
         raise ChangeRefused(f"changes: the channel has all of this already ({exc})", exc.element) from exc
-    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance, at=at)
+    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance, at=at, line=line)
 
 
-def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: datetime) -> Delta:
+def judge_update(
+    config: ChannelConfig, update: bytes, *, governance: bool, at: datetime, line: Line = Line.FABRIC_3
+) -> Delta:
     """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it.
 
     What an orderer would refuse whoever signs is refused here, before anybody is asked.
@@ -76,7 +82,7 @@ def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: 
     _refuse_flood(update, config.config.channel_group)
     try:
         refuse_first(find_update_hazards(config, update, governance=governance))
-        updated = config.rehearse(update, now=at)
+        updated = config.rehearse(update, now=at, line=line)
         check_consenters(config, updated, at)
         refuse_first(find_certificate_hazards(config, updated, at))
         lines = diff(config.config, updated.config)

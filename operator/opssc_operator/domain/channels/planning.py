@@ -9,6 +9,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import (
     SCHEMA,
@@ -46,7 +47,10 @@ _REVISION: Final = re.compile(r"^(?P<base>.+)-r(?P<number>[0-9]{1,3})$")
 
 @dataclass(frozen=True, slots=True)
 class ChannelPlanning:
-    """What planning needs: a configuration from the own peer, of the channel itself or of the ops channel (Create)."""
+    """What planning needs: a configuration from the own peer, of the channel itself or of the ops channel (Create).
+
+    ``line`` is that of the own peers.
+    """
 
     own_msp_id: str
     proposal_id: str
@@ -57,6 +61,7 @@ class ChannelPlanning:
     governance: bool
     charter: CharterInForce
     now: datetime
+    line: Line = Line.FABRIC_3
 
 
 def plan_channel(observed: ChannelPlanning) -> Plan | Preview | Verdict:
@@ -77,10 +82,11 @@ def _plan_update(observed: ChannelPlanning) -> Plan | Preview | Verdict:
         message = f"{observed.own_msp_id} is not a member of channel {spec.channel}, so it cannot propose there"
         return no(Reason.NOT_A_MEMBER, message)
     changes = resolve_changes(spec, observed.definitions)
+    governance, now, line = observed.governance, observed.now, observed.line
     delta = (
-        compute_delta(config, changes, governance=observed.governance, at=observed.now)
+        compute_delta(config, changes, governance=governance, at=now, line=line)
         if spec.config_update is None
-        else judge_update(config, _raw(spec.config_update), governance=observed.governance, at=observed.now)
+        else judge_update(config, _raw(spec.config_update), governance=governance, at=now, line=line)
     )
     if spec.dry_run:
         return Preview(change_of(config.channel_id, delta), _preview_message(delta))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import assemble, sign
 from fabric_admin.clock import new_moment
 from opssc_chaincode.model import ChannelContent, Evidence, Facts, Outcome, Proposal, Step
@@ -49,6 +50,7 @@ from opssc_operator.errors import Bug, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
+from opssc_operator.ledger.translate import translated
 from opssc_operator.reconcile.definitions import read_definitions
 from opssc_operator.reconcile.joining import admit
 from opssc_operator.reconcile.kinds.consenters import join_consenter, observe_consenters
@@ -125,6 +127,7 @@ class ChannelWorker:
                 governance=spec.channel == governance,
                 charter=(await session.charters.succession()).current,
                 now=observed.now,
+                line=await _line(spec.channel, session),
             ),
         )
 
@@ -140,7 +143,8 @@ class ChannelWorker:
             return unknown(Reason.AWAITING_VERIFICATION, "the pinned config block cannot be read now")
         governance = _is_governance(content, session)
         proposed = proposal.created_time
-        delta = await asyncio.to_thread(delta_of, content, block.config, governance=governance, at=proposed)
+        line = await _line(content.channel, session)
+        delta = await asyncio.to_thread(delta_of, content, block.config, governance=governance, at=proposed, line=line)
         rules = UpdateRules(content, delta)
         if rules.refused:
             return rules.judge_content(proposal)
@@ -293,6 +297,12 @@ class ChannelWorker:
             raise
         self._attempts[key] = now, 0, ""
         logger.info("submitted", extra={"proposal": str(observed.ref), "namespace": session.settings.namespace})
+
+
+async def _line(channel: str, session: OrganizationSession) -> Line:
+    """Which releases the own peers are of that the change concerns; raises TransientError."""
+    with translated(f"asking own peers for what they offer in channel {channel}", reason=Reason.PEER_UNREACHABLE):
+        return await session.peers.oldest_line(channel)
 
 
 def _content(proposal: Proposal) -> ChannelContent:
