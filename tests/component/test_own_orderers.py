@@ -12,9 +12,9 @@ from unit.fabric.authority import authority
 from fabric_admin.blocks import header_hash
 from fabric_devnet.material import issue_tls, replace_tls
 from opssc_operator.domain.channels.consenter_tasks import ConsenterTask, Task
-from opssc_operator.domain.kinds.creation_work import OrdererSeen, other_channels
+from opssc_operator.domain.kinds.creation_work import OrdererSeen, other_channels, unshown_channels
 from opssc_operator.errors import PartialError
-from opssc_operator.ledger.new_channels import NewChannels
+from opssc_operator.ledger.new_channels import REFUSAL, NewChannels
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
 from opssc_operator.ledger.peers import OwnPeers
 
@@ -120,8 +120,9 @@ async def test_the_first_block_of_what_an_orderer_is_in_is_seen_by_its_members_a
     # Then
     assert before == (OrdererSeen(address),)
     assert after == OrdererSeen(address, joined=True, block_hash=expected)
-    assert outside == OrdererSeen(address, joined=True, hidden=True)
-    assert other_channels([after, outside], (), expected) == (f"orderer {address}",)
+    assert outside == OrdererSeen(address, joined=True, problem=REFUSAL)
+    assert other_channels([after, outside], (), expected) == ()
+    assert unshown_channels([after, outside]) == (f"orderer {address}: {REFUSAL}",)
 
 
 async def test_a_block_that_cannot_be_fetched_is_no_agreed_one(site: Site) -> None:
@@ -131,8 +132,9 @@ async def test_a_block_that_cannot_be_fetched_is_no_agreed_one(site: Site) -> No
 
     (seen,) = await NewChannels(NO_PEERS, orderers, site.user(MEMBER)).see_orderers(CHANNEL, orderers.addresses)
 
-    assert (seen.joined, seen.block_hash, seen.hidden) == (True, "", False)
+    assert (seen.joined, seen.block_hash) == (True, "")
     assert seen.problem
+    assert seen.problem != REFUSAL
 
 
 async def test_an_orderer_that_is_not_listed_is_said_to_be_so() -> None:

@@ -27,6 +27,10 @@ from opssc_operator.ledger.translate import explain
 
 LOOK_SECONDS: Final = 10.0
 JOIN_SECONDS: Final = 30.0
+REFUSAL: Final = (
+    "is in a channel of that name and refuses to show its first block; check the operator's identity and the channel's "
+    "Readers, or remove it there when it is another channel (osnadmin channel remove)"
+)
 _LEDGER_EXISTS: Final = "already exists"
 """In what a peer says of a channel it has joined (Fabric: core/ledger/ledgermgmt)."""
 _FORBIDDEN: Final = "FORBIDDEN"
@@ -83,7 +87,7 @@ class NewChannels:
                 block = await orderer.fetch(channel, 0, best_effort=True, timeout_seconds=LOOK_SECONDS)
         except DeliverError as exc:
             if exc.status == _FORBIDDEN:
-                return replace(seen, hidden=True)
+                return replace(seen, problem=REFUSAL)
             return seen if exc.status == _NOT_FOUND else replace(seen, problem=explain(exc))
         except FabricError as exc:
             return replace(seen, problem=explain(exc))

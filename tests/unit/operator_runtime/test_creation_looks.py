@@ -15,7 +15,9 @@ from unit.operator_channels.test_content import creation
 from fabric_admin.blocks import header_hash
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.kinds.creation_work import OrdererSeen, PeerSeen
+from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS
 from opssc_operator.domain.verdict import Verdict, yes
+from opssc_operator.ledger.new_channels import REFUSAL
 from opssc_operator.reconcile.kinds.creation import find_taken, review_creation
 
 if TYPE_CHECKING:
@@ -68,7 +70,6 @@ async def reviewed(new_channels: NewChannels, *agreeing: str) -> Verdict:
         pytest.param((OrdererSeen(ORDERER, joined=True, block_hash=AGREED),), "", id="the very channel"),
         pytest.param((OrdererSeen(ORDERER, problem="no answer"),), "", id="away"),
         pytest.param((OrdererSeen(ORDERER, joined=True, block_hash=OTHER),), f"on orderer {ORDERER}", id="orderer"),
-        pytest.param((OrdererSeen(ORDERER, joined=True, hidden=True),), f"on orderer {ORDERER}", id="orderer refuses"),
         pytest.param((PeerSeen("peer0", joined=True, block_hash=OTHER),), "on peer peer0", id="peer"),
     ],
 )
@@ -81,6 +82,24 @@ async def test_whose_nodes_have_another_channel_of_that_name_does_not_agree(
     if named:
         assert verdict.reason is Reason.INVALID_SPEC
         assert "channel newchannel exists" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        pytest.param(
+            OrdererSeen(ORDERER, joined=True, problem=REFUSAL), "refuses to show its first block", id="refuses"
+        ),
+        pytest.param(OrdererSeen(ORDERER, joined=True, problem="no answer"), "no answer", id="away"),
+        pytest.param(OrdererSeen(ORDERER, joined=True), "does not show block 0 yet", id="without a block"),
+    ],
+)
+async def test_whose_orderer_does_not_show_what_it_is_in_waits_with_its_vote(seen: OrdererSeen, said: str) -> None:
+    verdict = await reviewed(NewChannels(seen))
+
+    assert (verdict.status, verdict.reason) == ("Unknown", Reason.AWAITING_VERIFICATION)
+    assert said in verdict.message
+    assert verdict.reason in VERIFY_AGAIN_SECONDS
 
 
 async def test_who_has_agreed_asks_no_more() -> None:

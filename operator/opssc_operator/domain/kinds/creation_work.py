@@ -40,8 +40,8 @@ class JoinPeer(WorkAction):
 class OrdererSeen:
     """An own consenter of the recipe; `listed` says that the FabricOrganization tells how to have it join.
 
-    `block_hash` is the hex header hash of its block 0, empty where it shows none yet; `hidden` says that it refuses to
-    show it, which it does not do to organizations of the channel.
+    `block_hash` is the hex header hash of its block 0, empty where it shows none. That it refuses to show it proves no
+    other channel: the channel's own readers, or an identity that expired, may be the cause.
     """
 
     address: str
@@ -49,7 +49,6 @@ class OrdererSeen:
     joined: bool = False
     problem: str = ""
     block_hash: str = ""
-    hidden: bool = False
 
     @property
     def name(self) -> str:
@@ -151,8 +150,13 @@ class CreationWork:
 
 def other_channels(orderers: Sequence[OrdererSeen], peers: Sequence[PeerSeen], expected: str) -> tuple[str, ...]:
     """Own nodes that are in a channel of the name which is another one: its block 0 has not the hash ``expected``."""
-    found = {each.name for each in orderers if each.hidden or each.block_hash not in {"", expected}}
+    found = {each.name for each in orderers if each.block_hash not in {"", expected}}
     return tuple(sorted(found | {f"peer {peer.name}" for peer in peers if peer.block_hash not in {"", expected}}))
+
+
+def unshown_channels(orderers: Sequence[OrdererSeen]) -> tuple[str, ...]:
+    """Why own orderers that are in a channel of the name may be in another one: they do not show its block 0."""
+    return tuple(sorted(_lack_of_orderer(each) for each in orderers if each.joined and not each.block_hash))
 
 
 def describe_others(channel: str, nodes: Sequence[str]) -> str:

@@ -20,6 +20,7 @@ from opssc_operator.domain.kinds.creation_work import (
     JoinPeer,
     describe_others,
     other_channels,
+    unshown_channels,
 )
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.report import own_report
@@ -59,10 +60,13 @@ async def review_creation(
     if own_vote(facts, session.msp_id) is Decision.AGREE:
         return observed
     expected = header_hash(_block(content).header).hex()
-    others = other_channels(*await session.new_channels.see_all(content.channel), expected)
-    if not others:
-        return observed
-    return replace(observed, verified=no(Reason.INVALID_SPEC, describe_others(content.channel, others)))
+    orderers, peers = await session.new_channels.see_all(content.channel)
+    others, unshown = other_channels(orderers, peers, expected), unshown_channels(orderers)
+    if others:
+        return replace(observed, verified=no(Reason.INVALID_SPEC, describe_others(content.channel, others)))
+    if unshown:
+        return replace(observed, verified=unknown(Reason.AWAITING_VERIFICATION, "; ".join(unshown)))
+    return observed
 
 
 async def find_taken(channel: str, session: OrganizationSession) -> Verdict | None:
