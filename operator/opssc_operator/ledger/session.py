@@ -28,6 +28,7 @@ from opssc_operator.ledger.initializations import Initializations
 from opssc_operator.ledger.inventory import Inventory
 from opssc_operator.ledger.new_channels import NewChannels
 from opssc_operator.ledger.orderer_chains import OrdererChains
+from opssc_operator.ledger.own_looks import OwnLooks
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.removals import Removals
@@ -81,6 +82,7 @@ class OrganizationSession:
         self.config_blocks = ConfigBlocks(self.reader)
         self.admissions = Admissions(settings.msp_id, settings.orderers, settings.client)
         self.new_channels = NewChannels(self.peers, self.orderers, settings.client)
+        self.own_looks = OwnLooks(self.new_channels.see_all, wakers.proposal)
         self.inventory = Inventory(self.peers, self.reader)
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)
@@ -274,10 +276,11 @@ class OrganizationSession:
         self.peers.forget()
         self.reader.forget()
         self.inventory.forget()
+        self.own_looks.forget()
 
     async def close(self) -> None:
         """Stop the streams and close the connections, whatever became of the streams before."""
         try:
-            await asyncio.gather(self._streams.close(), self.runtimes.close())
+            await asyncio.gather(self._streams.close(), self.runtimes.close(), self.own_looks.close())
         finally:
             await self.peers.close()

@@ -111,7 +111,7 @@ class ChannelWorker:
         except TerminalError as exc:
             return no(Reason(exc.reason), exc.message)
         governance = session.settings.governance_channel
-        taken = None if spec.create is None else await find_taken(spec.channel, session)
+        taken = None if spec.create is None else await find_taken(spec.channel, observed.ref, session)
         if taken is not None:
             return taken
         block = await session.config_blocks.in_force(spec.channel if spec.create is None else governance)

@@ -10,6 +10,7 @@ from fabric_protos.common import common_pb2
 from fabric_admin.blocks import header_hash
 from opssc_chaincode.model import ChannelContent, Decision, Facts, Outcome, Proposal, Recipe, Step
 from opssc_operator.api.conditions import Reason
+from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.channel import ChannelView
 from opssc_operator.domain.channels.founding import describe_creation
 from opssc_operator.domain.channels.verification import CreationRules
@@ -60,7 +61,10 @@ async def review_creation(
     if own_vote(facts, session.msp_id) is Decision.AGREE:
         return observed
     expected = header_hash(_block(content).header).hex()
-    orderers, peers = await session.new_channels.see_all(content.channel)
+    seen = await session.own_looks.look(content.channel, observed.ref)
+    if seen is None:
+        return replace(observed, verified=_unanswered(content.channel))
+    orderers, peers = seen
     others, unshown = other_channels(orderers, peers, expected), unshown_channels(orderers)
     if others:
         return replace(observed, verified=no(Reason.INVALID_SPEC, describe_others(content.channel, others)))
@@ -69,16 +73,23 @@ async def review_creation(
     return observed
 
 
-async def find_taken(channel: str, session: OrganizationSession) -> Verdict | None:
-    """Why a channel of this name cannot be proposed: own nodes are in one already."""
+async def find_taken(channel: str, ref: ProposalRef, session: OrganizationSession) -> Verdict | None:
+    """Why a channel of this name cannot be proposed, or not yet: own nodes are in one already, or have not answered."""
     remedy = "choose another name, or action Update"
     if channel == session.settings.governance_channel:
         return no(Reason.INVALID_SPEC, f"channel {channel} exists; {remedy}")
-    orderers, peers = await session.new_channels.see_all(channel)
+    seen = await session.own_looks.look(channel, ref)
+    if seen is None:
+        return _unanswered(channel)
+    orderers, peers = seen
     nodes = {each.name for each in orderers if each.joined} | {f"peer {each.name}" for each in peers if each.joined}
     if not nodes:
         return None
     return no(Reason.INVALID_SPEC, f"channel {channel} exists on {', '.join(sorted(nodes))}; {remedy}")
+
+
+def _unanswered(channel: str) -> Verdict:
+    return unknown(Reason.AWAITING_VERIFICATION, f"asking own orderers and peers about a channel {channel}")
 
 
 def _change(content: ChannelContent, recipe: Recipe) -> ChannelChange:
