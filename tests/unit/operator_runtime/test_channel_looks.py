@@ -17,7 +17,7 @@ from unit.operator_channels.proposals import agreed, observed, plan, proposed, v
 from unit.operator_runtime.channelsession import Session
 
 from fabric_admin import channelconfig
-from opssc_chaincode.model import DEFAULT_CHARTER, ChannelContent, Facts, Proposal
+from opssc_chaincode.model import DEFAULT_CHARTER, ChannelContent, Creator, Facts, Proposal
 from opssc_operator.api.conditions import ConditionType, Reason
 from opssc_operator.api.proposal import Origin, Phase
 from opssc_operator.api.refs import ProposalRef
@@ -29,6 +29,7 @@ from opssc_operator.domain.observation import ManifestState
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.verdict import Verdict, yes
 from opssc_operator.domain.verification import Grounds
+from opssc_operator.reconcile.gathering import MIRROR_LIMIT
 from opssc_operator.reconcile.kinds.channel import ChannelWorker
 from opssc_operator.reconcile.kinds.creation import verify_creation
 
@@ -157,6 +158,33 @@ async def test_the_same_configuration_is_looked_at_once() -> None:
     for _ in range(3):
         await kept.observe(shown(facts), facts, of(session), ())
 
+    assert session.reads == 1
+
+
+async def test_every_resync_finds_what_is_known_of_all_that_a_large_consortium_may_have_in_review() -> None:
+    # Given: as many as are mirrored of 20 creators; what the first one was judged to be is known of all
+    known, kept = proposed(), worker()
+    of_all = [
+        Facts(
+            proposal=known.model_copy(
+                update={"creator": Creator(msp_id=f"Org{creator}MSP", subject=""), "id": f"c-{number}"}
+            )
+        )
+        for creator in range(20)
+        for number in range(MIRROR_LIMIT)
+    ]
+    session = Session(config())
+    await kept._judge(of_all[0], session.block.view, of(session))
+    (first,) = kept._judged.values()
+    for facts in of_all[1:]:
+        kept._judged["org1", facts.proposal.name] = first
+
+    # When
+    for facts in of_all:
+        await kept._judge(facts, session.block.view, of(session))
+
+    # Then
+    assert len(kept._judged) == len(of_all)
     assert session.reads == 1
 
 

@@ -61,7 +61,8 @@ logger = logging.getLogger(__name__)
 STALENESS_SECONDS: Final = 5.0
 FRESH_SECONDS: Final = 1.0
 MOST_REVISIONS: Final = 20
-KEPT: Final = 256
+KEPT: Final = 1024
+"""As many as the open proposals of 20 creators that are mirrored, of which every resync looks at all."""
 KEPT_APPLIED: Final = 1024
 
 _Key = tuple[str, ProposalRef]
