@@ -47,7 +47,7 @@ DENIED = [
     ("delete", "votes.opssc.dev"),
     ("patch", "fabricorganizations.opssc.dev"),
     ("update", "chaincodeproposals.opssc.dev"),
-    ("get", "configmaps"),
+    ("list", "configmaps"),
     ("get", "pods"),
     ("create", "pods"),
 ]
