@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GOVERNANCE = "ops-channel"
 GOSSIP_SECONDS = 60.0
+NOT_KNOWN_YET = ("not installed on sufficient peers", "no combination of peers can be derived")
+"""What a Gateway says while the peers it needs have not told it of the chaincode, or of themselves, lately."""
 POLL_SECONDS = 0.5
 
 
@@ -104,7 +106,7 @@ async def submit_once_known(
                 given = [argument.encode() for argument in arguments]
                 return await reader.gateway.submit(scenario.channel, scenario.chaincode, given, is_init=is_init)
             except GatewayError as exc:
-                if "not installed on sufficient peers" not in str(exc):
+                if not any(phrase in str(exc) for phrase in NOT_KNOWN_YET):
                     raise
                 await asyncio.sleep(POLL_SECONDS)
 
