@@ -33,7 +33,10 @@ from opssc_operator.ledger.peers import OwnPeers
 from opssc_operator.ledger.translate import translated
 
 QUERY_SECONDS: Final = 10.0
-SUBMIT_SECONDS: Final = 60.0
+APPROVE_SECONDS: Final = 20.0
+"""A peer can hold an approval back for minutes while it tries to pass the text on to an own peer that has just died;
+once it knows of that death, the next attempt does not wait."""
+COMMIT_SECONDS: Final = 60.0
 KEPT_COMMITS: Final = 10_000
 DONE_BEFORE: Final = (
     "with unchanged content",
@@ -196,7 +199,7 @@ class Deployments:
         with translated(doing, reason=Reason.APPROVAL_FAILED):
             try:
                 submitted = await lifecycle.approve(
-                    target.channel, definition, target.package_id, timeout_seconds=SUBMIT_SECONDS
+                    target.channel, definition, target.package_id, timeout_seconds=APPROVE_SECONDS
                 )
             except (GatewayError, ChaincodeError) as exc:
                 if _done_before(str(exc)):
@@ -211,7 +214,7 @@ class Deployments:
         with translated(doing, reason=Reason.COMMIT_FAILED):
             try:
                 submitted = await lifecycle.commit(
-                    target.channel, definition, endorsing_organizations=organizations, timeout_seconds=SUBMIT_SECONDS
+                    target.channel, definition, endorsing_organizations=organizations, timeout_seconds=COMMIT_SECONDS
                 )
             except (GatewayError, ChaincodeError) as exc:
                 if _done_before(str(exc)):
