@@ -15,6 +15,7 @@ from fabric_admin.policy import NOutOf
 from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.installation import Install, PeerState, decide_installation
+from opssc_operator.domain.pauses import soonest
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.work_action import WorkAction
 
@@ -141,12 +142,8 @@ def decide_deployment(target: Target, observed: DeploymentObserved) -> Deploymen
         commit_ready=commit_ready,
         committed=no(Reason.AWAITING_COMMIT, "waiting for the commit transaction" if possible else ""),
         commit_possible=possible,
-        requeue_seconds=_sooner(takeover, installation.requeue_seconds),
+        requeue_seconds=soonest(takeover, installation.requeue_seconds),
     )
-
-
-def _sooner(first: float | None, second: float | None) -> float | None:
-    return min((seconds for seconds in (first, second) if seconds is not None), default=None)
 
 
 def _judge_committed(target: Target, observed: DeploymentObserved) -> DeploymentDecision | None:

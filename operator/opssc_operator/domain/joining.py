@@ -89,11 +89,6 @@ class JoiningObserved:
         return any(peer.joined for peer in self.peers)
 
     @property
-    def unasked(self) -> bool:
-        """Whether no orderer was heard yet."""
-        return self.admission is None or self.admission.standing is Standing.UNASKED
-
-    @property
     def silent(self) -> bool:
         """Whether no own peer answers."""
         return all(peer.silent for peer in self.peers)
@@ -154,9 +149,7 @@ def _joined(observed: JoiningObserved) -> JoiningDecision:
         return JoiningDecision(no(Reason.PEER_UNREACHABLE, message), requeue_seconds=FETCH_AGAIN_SECONDS)
     if observed.reads:
         return JoiningDecision(yes(Reason.JOINED, f"{', '.join(sorted(names))} joined channel {observed.channel}"))
-    verdict = judge_unread(observed.channel, observed.own_msp_id, observed.admission)
-    if observed.unasked and observed.orderers_known:
-        verdict = _asking(observed.channel)
+    verdict = _judge_unread(observed.channel, observed.own_msp_id, observed.admission)
     ask = observed.admission is None and observed.orderers_known
     return JoiningDecision(verdict, ask=ask, requeue_seconds=_unread_pause(observed.admission))
 
@@ -210,8 +203,10 @@ def outside_message(channel: str, msp_id: str) -> str:
     return f"{msp_id} is not a member of channel {channel}; to be let in, ask a member to propose addOrganization"
 
 
-def judge_unread(channel: str, msp_id: str, admission: Admission | None) -> Verdict:
+def _judge_unread(channel: str, msp_id: str, admission: Admission | None) -> Verdict:
     """Why an own peer that has joined refuses its own organization there: it has not come so far, or is past it."""
+    if admission is not None and admission.standing is Standing.UNASKED:
+        return _asking(channel)
     if admission is None or admission.standing not in {Standing.MEMBER, Standing.OUTSIDE}:
         message = f"own peers are in channel {channel} and do not take {msp_id} for a member; if they are not still "
         return no(Reason.NOT_A_MEMBER, f"{message}catching up, it was removed: ask a member to propose addOrganization")

@@ -16,6 +16,7 @@ from opssc_operator.domain.ballot import decide_expired, decide_open, decide_unp
 from opssc_operator.domain.objects import decide_objects
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
 from opssc_operator.domain.outline import target_of
+from opssc_operator.domain.pauses import soonest
 from opssc_operator.domain.stage import VERIFY_AGAIN_SECONDS, ProposalDecision, Stage, closed
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.voting import VotingDecision, decide_vote
@@ -50,7 +51,7 @@ def _look_again(observed: ProposalObserved, seconds: float | None) -> float | No
     if observed.mirror_until is None or observed.mirror is None or not observed.mirror_wanted:
         return seconds
     left = (observed.mirror_until - observed.now).total_seconds() + 1.0
-    return max(left, 1.0) if seconds is None else min(seconds, max(left, 1.0))
+    return soonest(seconds, max(left, 1.0))
 
 
 def _decide_on_ledger(observed: ProposalObserved, voting: VotingDecision) -> Stage:

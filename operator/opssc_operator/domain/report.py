@@ -43,6 +43,12 @@ def own_report(facts: Facts, own_msp_id: str, step: Step) -> Report | None:
     return next((report for report in facts.reports if report.msp_id == own_msp_id and report.step is step), None)
 
 
+def was_done(facts: Facts, own_msp_id: str, step: Step) -> bool:
+    """Whether the own organization said that a step is done."""
+    said = own_report(facts, own_msp_id, step)
+    return said is not None and said.outcome is Outcome.DONE
+
+
 def _told(facts: Facts, own_msp_id: str, wish: ReportWish) -> bool:
     """Whether the ledger says this already; that a later look knows no transaction ID is no news.
 

@@ -17,7 +17,7 @@ from fabric_admin.errors import FabricError
 from opssc_operator.api.conditions import Reason
 from opssc_operator.ledger.approvals import fetch_own_approval
 from opssc_operator.ledger.channels import ChannelReader
-from opssc_operator.ledger.peers import OwnPeer, OwnPeers
+from opssc_operator.ledger.peers import OwnPeer, OwnPeers, fetch_joined
 from opssc_operator.ledger.translate import translated
 
 QUERY_SECONDS: Final = 10.0
@@ -73,11 +73,11 @@ class Inventory:
             if channel in peer.joined:
                 return True
         with translated(f"asking own peers about channel {channel}", reason=Reason.PEER_UNREACHABLE):
-            found = await asyncio.gather(*(peer.fetch_channels() for peer in self._peers.all), return_exceptions=True)
-            if any(channel in channels for channels in found if isinstance(channels, frozenset)):
+            found = await fetch_joined(self._peers.all)
+            if any(isinstance(channels, frozenset) and channel in channels for channels in found):
                 return True
             for failure in found:
-                if isinstance(failure, BaseException):
+                if isinstance(failure, FabricError):
                     raise failure
         return False
 

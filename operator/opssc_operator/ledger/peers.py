@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from fabric_admin.capabilities import Line
 from fabric_admin.deliver import Deliver
+from fabric_admin.endorser import Endorser
 from fabric_admin.errors import FabricError, NotOffered, TransportError
 from fabric_admin.gateway import Gateway
 from fabric_admin.identity import SigningIdentity
@@ -80,6 +81,15 @@ class _WatchedConnection(Connection):
             raise
 
 
+class _PatientConnection(Connection):
+    """Another's connection, for calls that wait for a chaincode: that they get no answer says nothing of the peer."""
+
+    __slots__ = ()
+
+    def __init__(self, connection: Connection) -> None:
+        self.endpoint, self.channel = connection.endpoint, connection.channel
+
+
 @dataclass(slots=True)
 class OwnPeer:
     """One own peer with every client this operator needs on it, and what it was last seen to have."""
@@ -106,6 +116,8 @@ class OwnPeer:
     """Gateway calls as the organization's client."""
     deliver: Deliver = field(init=False, repr=False)
     """Block streams as the organization's client."""
+    chaincodes: Endorser = field(init=False, repr=False)
+    """Questions to chaincodes as the organization's client; unanswered ones do not make the peer a silent one."""
 
     @property
     def name(self) -> str:
@@ -121,6 +133,7 @@ class OwnPeer:
         self.admin_gateway = Gateway(self.connection, self.admin)
         self.client_gateway = Gateway(self.connection, self.client)
         self.deliver = Deliver(self.connection, self.client)
+        self.chaincodes = Endorser(_PatientConnection(self.connection), self.client)
 
     def _lose(self, exc: TransportError) -> None:
         """A call got no answer: others are asked until this peer says again what it has joined."""
@@ -265,10 +278,7 @@ class OwnPeers:
         """Whether all own peers answer, and none has joined a channel; one that gave no answer lately may have."""
         if any(channel in peer.joined or peer.silence is not None for peer in self.all):
             return False
-        answers = await asyncio.gather(*(peer.fetch_channels() for peer in self.all), return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, BaseException) and not isinstance(answer, FabricError):
-                raise answer
+        answers = await fetch_joined(self.all)
         return all(isinstance(answer, frozenset) and channel not in answer for answer in answers)
 
     async def ask(self, channel: str, question: Callable[[OwnPeer], Awaitable[_AnswerT]]) -> _AnswerT:
@@ -287,6 +297,15 @@ class OwnPeers:
         """What every peer has of one channel and one package, asked in parallel."""
         states: Sequence[PeerState] = await asyncio.gather(*(p.observe(channel, package_id) for p in self.all))
         return tuple(states)
+
+
+async def fetch_joined(peers: Iterable[OwnPeer]) -> tuple[frozenset[str] | FabricError, ...]:
+    """Which channels each of the peers has joined, or why it does not say."""
+    answers = await asyncio.gather(*(peer.fetch_channels() for peer in peers), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, FabricError):
+            raise answer
+    return tuple(answer for answer in answers if isinstance(answer, (frozenset, FabricError)))
 
 
 @contextmanager

@@ -5,12 +5,10 @@ Nothing here touches a ledger, and no manifest of people is ever removed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from fabric_admin.errors import FabricError
 from opssc_operator.api.channel import FabricChannel
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import FabricOrganization
@@ -20,6 +18,7 @@ from opssc_operator.domain.leaving import left_channels, left_since, shown_seque
 from opssc_operator.domain.outline import target_of
 from opssc_operator.errors import OperatorError, TransientError
 from opssc_operator.kube.client import KubeClient
+from opssc_operator.ledger.peers import fetch_joined
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.reconcile.store import ObjectStore
 
@@ -41,10 +40,7 @@ async def is_refused_on(channel: str, exc: OperatorError, session: OrganizationS
     """Whether own peers refuse this organization in one channel, although they take it for their own otherwise."""
     if not is_refusal(exc):
         return False
-    answers = await asyncio.gather(*(peer.fetch_channels() for peer in session.peers.all), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, FabricError):
-            raise answer
+    answers = await fetch_joined(session.peers.all)
     # A certificate that no CA of the organization issued is refused here as well.
     refused = any(isinstance(answer, frozenset) and channel in answer for answer in answers)
     if refused:

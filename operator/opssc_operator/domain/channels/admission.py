@@ -23,19 +23,20 @@ def lets_in(proposal: Proposal, msp_id: str) -> bool:
 
     Read from the update itself, which also says it of updates that were computed elsewhere.
     """
-    content = proposal.content
-    if not isinstance(content, ChannelContent) or content.action is not Action.UPDATE:
-        return False
-    return msp_id in set(_written_organizations(_application(content)))
+    change = membership_change(proposal, msp_id)
+    return change is not None and change.admits
 
 
 def membership_change(proposal: Proposal, msp_id: str) -> MembershipChange | None:
     """What a proposal makes of the membership of ``msp_id``; None when it says nothing about it."""
     content = proposal.content
-    admits = lets_in(proposal, msp_id)
-    if not isinstance(content, ChannelContent) or not (admits or removes(proposal, msp_id)):
+    if not isinstance(content, ChannelContent) or content.action is not Action.UPDATE:
         return None
-    return MembershipChange(content.channel, admits, _application(content).version, proposal.snapshot.config_sequence)
+    application = configtx_pb2.ConfigUpdate.FromString(content.update_bytes).write_set.groups[APPLICATION]
+    admits = msp_id in set(_written_organizations(application))
+    if not admits and not _takes_out(content, proposal, msp_id):
+        return None
+    return MembershipChange(content.channel, admits, application.version, proposal.snapshot.config_sequence)
 
 
 def shown_membership(config: ChannelConfig, msp_id: str) -> ShownMembership:
@@ -49,20 +50,17 @@ def removes(proposal: Proposal, msp_id: str) -> bool:
 
     What a raw update removes is not told apart: nothing is cleared up for it.
     """
-    content = proposal.content
-    if not isinstance(content, ChannelContent) or lets_in(proposal, msp_id):
-        return False
+    change = membership_change(proposal, msp_id)
+    return change is not None and not change.admits
+
+
+def _takes_out(content: ChannelContent, proposal: Proposal, msp_id: str) -> bool:
     gone = any(_removes(change.member, msp_id) for change in content.changes)
     return gone and msp_id in proposal.snapshot.members
 
 
 def _removes(member: Document, msp_id: str) -> bool:
     return isinstance(member, RemoveOrganization) and member.msp_id == msp_id and Section.APPLICATION in member.groups
-
-
-def _application(content: ChannelContent) -> configtx_pb2.ConfigGroup:
-    """The Application group that an update writes; empty where it leaves that alone."""
-    return configtx_pb2.ConfigUpdate.FromString(content.update_bytes).write_set.groups[APPLICATION]
 
 
 def _written_organizations(application: configtx_pb2.ConfigGroup) -> Iterator[str]:

@@ -27,6 +27,7 @@ from opssc_operator.domain.kinds.consenter_work import (
     look_again_seconds,
 )
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
+from opssc_operator.domain.pauses import soonest
 from opssc_operator.domain.planning import Plan
 from opssc_operator.domain.report import ReportWish, own_report, untold
 from opssc_operator.domain.stage import STALE_AGAIN_SECONDS, Conditions, Stage
@@ -86,17 +87,18 @@ class ChannelChange:
         signed: tuple[Signed, ...] = (),
     ) -> Self:
         """Keep of a change what people are shown of it."""
-        rulings = tuple(_ruling(verdict) for verdict in verdicts)
+        given = tuple(verdicts)
         # The same few policies decide about most elements, and lack the same organizations.
         same: dict[tuple[str, ...], tuple[str, ...]] = {}
-        kept = tuple(replace(each, missing=same.setdefault(each.missing, each.missing)) for each in rulings[:POLICIES])
+        rulings = map(_ruling, given[:POLICIES])
+        kept = tuple(replace(each, missing=same.setdefault(each.missing, each.missing)) for each in rulings)
         return cls(
             channel,
             tuple(status_text(line) for line in lines[:LINES]),
             kept,
             signed,
             max(len(lines) - LINES, 0),
-            tuple(sorted({name for each in rulings for name in each.missing})),
+            tuple(sorted({name for each in given for name in each.missing_organizations})),
         )
 
 
@@ -235,8 +237,7 @@ class UpdateWork:
         if not self.unheard or observed.facts is None:
             return seconds
         said = [vote.time for vote in observed.facts.votes] + [report.time for report in observed.facts.reports]
-        again = look_again_seconds(max(said, default=None), observed.now)
-        return again if seconds is None else min(seconds, again)
+        return soonest(seconds, look_again_seconds(max(said, default=None), observed.now))
 
     def _is_blind(self, observed: ProposalObserved) -> bool:
         """Whether the own peers do not get the block that applies it."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from opssc_chaincode.model import ChannelContent, Facts, Outcome, Step
+from opssc_chaincode.model import ChannelContent, Facts, Step
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channels.consenter_tasks import ConsenterTask, Task, find_tasks, still_asked
 from opssc_operator.domain.choices import stands_aside
 from opssc_operator.domain.kinds.consenter_work import ConsenterNode, JoinConsenter
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
-from opssc_operator.domain.report import own_report
+from opssc_operator.domain.report import was_done
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.session import OrganizationSession
 
@@ -30,9 +30,8 @@ async def observe_consenters(
     if stands_aside(voting_observed(observed), execution=observed.execution, is_committed=False) is not None:
         return ()
     own = [task for task in find_tasks(content) if session.orderers.know(task.address) or task.msp_id == session.msp_id]
-    told = own_report(facts, session.msp_id, Step.JOINED)
     removed = [ConsenterNode(task) for task in own if task.task is Task.REMOVE]
-    if told is not None and told.outcome is Outcome.DONE:
+    if was_done(facts, session.msp_id, Step.JOINED):
         return tuple(removed)
     asked = tuple(task for task in own if task.task is not Task.REMOVE)
     if applied:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fabric_protos.common import common_pb2
 
 from fabric_admin.blocks import header_hash
-from opssc_chaincode.model import ChannelContent, Decision, Facts, Outcome, Proposal, Recipe, Step
+from opssc_chaincode.model import ChannelContent, Decision, Facts, Proposal, Recipe, Step
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.channel import ChannelView
@@ -24,7 +24,7 @@ from opssc_operator.domain.kinds.creation_work import (
     unshown_channels,
 )
 from opssc_operator.domain.observation import ProposalObserved
-from opssc_operator.domain.report import own_report
+from opssc_operator.domain.report import was_done
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.verification import Grounds, verify_proposal
 from opssc_operator.domain.voting import own_vote
@@ -102,8 +102,7 @@ async def observe_creation(
     """Look at the own nodes, unless this organization has said before that it is done; raises TransientError."""
     change, expected = _change(content, recipe), header_hash(_block(content).header).hex()
     own, channel = session.msp_id, content.channel
-    told = own_report(facts, own, Step.APPLIED)
-    if told is not None and told.outcome is Outcome.DONE:
+    if was_done(facts, own, Step.APPLIED):
         return replace(observed, work=CreationWork(change, expected, told=True))
     consenters = tuple(
         f"{consenter.host}:{consenter.port}"
