@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from fabric_protos.peer import chaincode_pb2, chaincode_shim_pb2, chaincode_shim_pb2_grpc
@@ -17,19 +18,26 @@ _Message = chaincode_shim_pb2.ChaincodeMessage
 async def fetch_registered_id(address: str, *, timeout_seconds: float = 5.0) -> str:
     """The package ID that the server at ``address`` (``host:port``, no TLS) registers with whoever connects.
 
-    Nothing is sent to it, so it serves its peers as before. Raises TransportError, DeadlineExceeded or RequestRefused;
-    what is no chaincode server is a TransportError as well (protocol: fabric-chaincode-go, shim).
+    Empty when it keeps the connection and names none, so that a peer would wait for it in vain. Nothing is sent to it,
+    and it serves its peers as before. ``timeout_seconds`` bounds connecting and waiting each. Raises TransportError,
+    DeadlineExceeded when nobody can be connected to, or RequestRefused (protocol: fabric-chaincode-go, shim).
     """
     async with Connection(Endpoint(address, None), max_message_bytes=_MOST_BYTES) as connection:
+        await connection.ready(timeout_seconds=timeout_seconds)
         with connection.refusals():
-            call = chaincode_shim_pb2_grpc.ChaincodeStub(connection.channel).Connect(timeout=timeout_seconds)
+            call = chaincode_shim_pb2_grpc.ChaincodeStub(connection.channel).Connect()
             try:
-                first = await call.read()
+                async with asyncio.timeout(timeout_seconds):
+                    first = await call.read()
+            except TimeoutError:
+                return ""
             finally:
                 call.cancel()
-    if not isinstance(first, _Message) or first.type != _Message.REGISTER:
-        raise TransportError(address, "what listens there does not register as a chaincode server does")
+    if not isinstance(first, _Message):
+        raise TransportError(address, "what listens there closes the connection before it registers")
+    if first.type != _Message.REGISTER:
+        return ""
     try:
         return str(chaincode_pb2.ChaincodeID.FromString(first.payload).name)
-    except DecodeError as exc:
-        raise TransportError(address, "what listens there registers without a chaincode ID") from exc
+    except DecodeError:
+        return ""

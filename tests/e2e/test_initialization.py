@@ -102,9 +102,14 @@ async def test_a_proposal_without_an_init_call_is_ready_once_somebody_made_it_by
     await scenario.until_true(ConditionType.VERIFIED)
     await scenario.agree()
     await scenario.until_true(ConditionType.COMMITTED)
-    await scenario.until(ConditionType.READY, "False", "AwaitingInit")
-    ready = condition(scenario.seen_by(scenario.creator), ConditionType.READY)
-    assert "the proposal names none: invoke it once with --isInit" in ready["message"]
+
+    def says_what_to_do(body: Body | None) -> bool:
+        ready = condition(body, ConditionType.READY)
+        told = "the proposal names none: invoke it once with --isInit" in ready.get("message", "")
+        return told and (ready["status"], ready["reason"]) == ("False", "AwaitingInit")
+
+    creator, name = scenario.creator, scenario.object_name(scenario.creator)
+    await creator.until(Kind.CHAINCODE_PROPOSAL, name, says_what_to_do, "says what to do", seconds=30.0)
 
     # When
     await oracle.submit_once_known(scenario.creator.reader, scenario, "Init", "red", is_init=True)

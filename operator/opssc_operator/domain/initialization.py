@@ -6,7 +6,7 @@ A peer refuses every call but Init until one Init of the definition's version is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from opssc_chaincode.model.chaincode import Init
 from opssc_chaincode.ranking import rank_by
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import TAKEOVER_SECONDS, DeploymentObserved, Target, is_committed
+from opssc_operator.domain.runtime import RuntimeSeen, judge_reach
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 from opssc_operator.domain.work_action import WorkAction
 
@@ -27,7 +28,8 @@ class InitObserved:
     """What the own peer shows: ``initialized`` is None when it cannot tell, and ``problem`` says why then.
 
     ``by`` and ``transaction_id`` name the call where the own peer proves it; ``needed_seconds`` is how long this
-    operator has known that the call is needed.
+    operator has known that the call is needed, ``wait_seconds`` how long it does not make it, after one without an
+    answer.
     """
 
     initialized: bool | None
@@ -35,6 +37,7 @@ class InitObserved:
     transaction_id: str = ""
     problem: str = ""
     needed_seconds: float = 0.0
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,25 @@ def needs_look(target: Target, deployment: DeploymentObserved) -> bool:
 def holders(deployment: DeploymentObserved) -> tuple[str, ...]:
     """Own peers that can run the chaincode, in their order."""
     return tuple(peer.name for peer in deployment.peers if peer.reachable and peer.on_channel and peer.installed)
+
+
+def read_runtime(name: str, able: Sequence[str], seen: RuntimeSeen | None) -> InitObserved:
+    """What own peers say of the Init call of chaincode ``name``; ``able`` are those that can run it."""
+    if not able:
+        return InitObserved(None, problem=f"no own peer runs {name}, so none can tell of its Init call")
+    if seen is None:
+        return InitObserved(None, problem="asking own peers")
+    told, verdict = {reach.initialized for reach in seen.reaches}, judge_reach(seen)
+    if seen.is_another:
+        # The call would have peers wait for a server that does not come.
+        return InitObserved(None, problem="" if verdict is None else verdict.message)
+    # A peer that is behind may still tell of the version before.
+    if False in told:
+        return InitObserved(initialized=False)
+    if True in told:
+        return InitObserved(initialized=True)
+    problem = next((f"peer {reach.peer}: {reach.problem}" for reach in seen.reaches if reach.problem), "")
+    return InitObserved(None, problem=problem or ("own peers do not say" if verdict is None else verdict.message))
 
 
 def decide_initialization(
@@ -96,7 +118,8 @@ def _decide_call(init: Init, target: Target, deployment: DeploymentObserved, obs
     if deployment.own_msp_id not in approved or not able:
         return InitDecision(waiting)
     order = rank_by(target.rank_seed, approved)
-    wait = order.index(deployment.own_msp_id) * TAKEOVER_SECONDS - observed.needed_seconds
+    turn = order.index(deployment.own_msp_id) * TAKEOVER_SECONDS - observed.needed_seconds
+    wait = max(turn, observed.wait_seconds)
     if wait > 0:
         return InitDecision(waiting, requeue_seconds=wait)
     return InitDecision(waiting, action=Initialize(able[0], init), requeue_seconds=TAKEOVER_SECONDS)

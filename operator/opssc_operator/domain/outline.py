@@ -25,6 +25,7 @@ from opssc_chaincode.tally import Tally, derive
 from opssc_operator.api.refs import ProposalRef
 from opssc_operator.domain.channels.admission import membership_change
 from opssc_operator.domain.membership import MembershipChange
+from opssc_operator.domain.report import own_report
 
 MODEL_BYTES: Final = 512
 TEXT_BYTES: Final = 64
@@ -38,8 +39,8 @@ Slot = tuple[str, str, int]
 class Outline:
     """One proposal on the ledger; ``said`` changes with every vote, report and closing.
 
-    ``membership`` is what it makes of the own membership in a channel, and ``server_address`` where its package,
-    which was installed here, explicitly says that the chaincode server is.
+    ``membership`` is what it makes of the own membership in a channel, and ``server_address`` where its package says
+    that the chaincode server is; ``installed`` when this organization reported to have installed that package.
     """
 
     ref: ProposalRef
@@ -55,6 +56,7 @@ class Outline:
     package_id: str | None = None
     membership: MembershipChange | None = None
     server_address: str | None = None
+    installed: bool = False
 
     def open_at(self, now: datetime) -> bool:
         """Whether votes still matter at ``now``."""
@@ -73,7 +75,8 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
         slot=slot_of(proposal.content),
         package_id=proposal.content.package_id if isinstance(proposal.content, ChaincodeContent) else None,
         membership=membership_change(proposal, own_msp_id),
-        server_address=_server_address(facts, own_msp_id),
+        server_address=_server_address(proposal.content),
+        installed=_is_installed(facts, own_msp_id),
         accepted=tally.accepted,
         ended=ended(tally),
         awaits_own_vote=own_msp_id in proposal.snapshot.members
@@ -85,16 +88,17 @@ def outline_of(facts: Facts, own_msp_id: str) -> Outline:
     )
 
 
-def _server_address(facts: Facts, own_msp_id: str) -> str | None:
-    """Where the package explicitly says that its server is, once this organization reported to have installed it."""
-    content = facts.proposal.content
+def _server_address(content: Content) -> str | None:
     source = content.package.source if isinstance(content, ChaincodeContent) else None
-    # What others accepted among themselves says nothing of the servers here.
-    installed = any(
-        (report.msp_id, report.step, report.outcome) == (own_msp_id, Step.INSTALLED, Outcome.DONE)
-        for report in facts.reports
-    )
-    return source.connection.address if isinstance(source, CcaasPackage) and installed else None
+    return source.address if isinstance(source, CcaasPackage) else None
+
+
+def _is_installed(facts: Facts, own_msp_id: str) -> bool:
+    """Whether this organization said so, of this package and not of one of its own."""
+    content, said = facts.proposal.content, own_report(facts, own_msp_id, Step.INSTALLED)
+    if said is None or said.outcome is not Outcome.DONE or not isinstance(content, ChaincodeContent):
+        return False
+    return said.evidence is None or said.evidence.package_id in {None, content.package_id}
 
 
 def slot_of(content: Content) -> Slot | None:

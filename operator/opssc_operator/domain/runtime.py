@@ -1,42 +1,52 @@
 """Whether own peers reach the chaincode's server, and when it does no harm to ask them. Pure.
 
 Asked is the contract API's own metadata, which changes nothing. Whatever a chaincode answers, even that it knows no
-such function, proves that its server runs; only what the peer says about launching it proves that it does not.
+such function, proves that its server runs; only what the peer says about launching it proves that it does not. The
+answer also tells whether the chaincode still waits for its Init call, which a peer checks first.
 
 A peer that is asked connects to a server it does not know yet, and commits no block of the channel while it waits: for
 a host that does not answer, the dial timeout; for a server that registers for another package, as that of an earlier
-version at the same address does, the whole start-up timeout, 300 s by default (Fabric: core/chaincode
+version at the same address does, or for none, the whole start-up timeout, 300 s by default (Fabric: core/chaincode
 runtime_launcher.go, core/endorser). So the server is asked first where that is possible, and peers are asked seldom
 when it takes them long.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from opssc_chaincode.model import CcaasPackage, ChaincodeContent
+from fabric_admin.batch import duration_seconds
+from fabric_admin.errors import ConfigError
+from opssc_chaincode.model import ArchivePackage, CcaasPackage, ChaincodeContent, UnchangedPackage
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.outline import Outline
+from opssc_operator.domain.pauses import soonest
 from opssc_operator.domain.verdict import Verdict, no, unknown, yes
 
 LOOK_AGAIN_SECONDS: Final = 10.0
 """How soon to ask again for a server that is not reached; no event tells that it was started."""
 SELDOM_SECONDS: Final = 60.0
 """How soon to ask again when the answer has been the same for some time."""
-ASK_SECONDS: Final = 15.0
-"""How long an answer of a peer is waited for."""
 START_UP_SECONDS: Final = 300.0
 """How long a peer waits for a server to register (Fabric: core.yaml, chaincode.startuptimeout)."""
 PAUSES_FOR_WAITING: Final = 30.0
 """Pauses between questions, in times of what a question takes: a channel stands still for a thirtieth of it at most."""
+DIAL_SECONDS: Final = 15.0
+"""The longest a peer may try to connect to a server that cannot be asked from here."""
+CONNECTION_FILE: Final = "connection.json"
 _NOT_LAUNCHED: Final = "could not launch chaincode"
 _NOT_ASKED: Final = ("must call as init first", "is not installed", "has not been initialized", "access denied")
 _UNDECIDED: Final = ("timeout expired while executing transaction", "chaincode stream terminated")
+_NEEDS_INIT: Final = "has not been initialized for this version, must call as init first"
+_BEFORE_INVOCATION: Final = ("make sure the chaincode ", "invalid invocation: ", "channel '")
+"""How errors begin, or what they hold, that a peer makes before it knows whether Init is due."""
 _TEMPLATE: Final = "{"
+_BUILT_BY_PEERS: Final = frozenset({"golang", "java", "node", "k8s"})
 _ADDRESS: Final = re.compile(r"error creating grpc connection to ([A-Za-z0-9.:_\[\]-]{1,253}):")
 _PACKAGE_ID: Final = re.compile(r"[A-Za-z0-9._+-]{1,128}:[0-9a-f]{64}")
 
@@ -55,13 +65,33 @@ class Reached(StrEnum):
 class PeerReach:
     """One own peer's answer; ``address`` is where it looked for the server in vain, if it said so.
 
+    ``initialized`` is None where it does not tell whether the Init call was made, and ``problem`` what it says instead.
     ``seconds`` is how long it took.
     """
 
     peer: str
     reached: Reached
     address: str = ""
+    initialized: bool | None = None
+    problem: str = field(default="", compare=False)
     seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedServer:
+    """What a package says of its server; ``address`` is empty where peers start it themselves.
+
+    ``dial_seconds`` is how long a peer tries to connect.
+    """
+
+    address: str
+    tls: bool = False
+    dial_seconds: float = 0.0
+
+
+STARTED_BY_PEERS: Final = NamedServer("")
+UNREADABLE: Final = NamedServer("(unknown)", tls=True, dial_seconds=float("inf"))
+"""The server of a package that says nothing this operator understands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,92 +104,143 @@ class ServerAddress:
     address: str
     asked: bool
     shared_with: str = ""
+    dial_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSeen:
-    """What is known of the server of a package; ``registers`` is the package ID that the server itself named.
+    """What is known of the server of a package; ``registers`` is the package ID that the server itself last named.
 
-    It is worth looking again after ``again_seconds``.
+    It is empty for a server that names none. ``init_due`` says that the Init call may be due, which peers check before
+    they connect to anything. It is worth looking again after ``again_seconds``, None when it is not.
     """
 
     package_id: str
     server: ServerAddress | None = None
     registers: str | None = None
     reaches: tuple[PeerReach, ...] = ()
-    again_seconds: float = LOOK_AGAIN_SECONDS
+    init_due: bool = False
+    again_seconds: float | None = field(default=None, compare=False)
 
     @property
     def is_another(self) -> bool:
-        """Whether the server said that it runs another package."""
+        """Whether the server said that it runs another package, or nothing."""
         return self.registers is not None and self.registers != self.package_id
 
     @property
     def may_ask_peers(self) -> bool:
-        """Whether no peer that is asked would find another package's server, as far as that can be known."""
+        """Whether no peer that is asked would wait long for a server, as far as that can be known."""
         if self.registers is not None:
             return not self.is_another
-        return self.server is None or not self.server.shared_with
+        if self.server is None or self.init_due:
+            return True
+        return not self.server.shared_with and self.server.dial_seconds <= DIAL_SECONDS
 
 
-def find_server(content: ChaincodeContent | None, package_id: str, outlines: Iterable[Outline]) -> ServerAddress | None:
-    """Where the package that is installed says its server is, None when it does not; and who else says the same."""
+def name_server(content: ChaincodeContent | None) -> NamedServer | None:
+    """What the package that is installed says of its server; None when only the package itself tells."""
     source = None if content is None else content.package.source
-    if not isinstance(source, CcaasPackage):
+    if isinstance(source, CcaasPackage):
+        connection = source.connection
+        return NamedServer(source.address, connection.tls_required, duration_seconds(connection.dial_timeout))
+    return None if source is None or isinstance(source, ArchivePackage | UnchangedPackage) else STARTED_BY_PEERS
+
+
+def is_started_by_peers(kind: str) -> bool:
+    """Whether a package of this type (``metadata.json``) needs no server to connect to."""
+    return kind in _BUILT_BY_PEERS
+
+
+def read_server(files: Mapping[str, bytes]) -> NamedServer:
+    """What the files of a package say of its server (Fabric: ccaas_builder, connection.json)."""
+    if CONNECTION_FILE not in files:
+        return STARTED_BY_PEERS
+    try:
+        told = json.loads(files[CONNECTION_FILE])
+        address, dial, tls = told["address"], told.get("dial_timeout", "10s"), told.get("tls_required", False)
+        if not isinstance(address, str) or not address or not isinstance(dial, str):
+            return UNREADABLE
+        return NamedServer(address, bool(tls), duration_seconds(dial))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
+        return UNREADABLE
+
+
+def find_server(
+    named: NamedServer, package_id: str, outlines: Iterable[Outline], installed: Collection[str]
+) -> ServerAddress | None:
+    """Where to look for the server, None when peers start it; and who else names the same address.
+
+    ``installed`` are the package IDs that own peers were seen to have.
+    """
+    if not named.address:
         return None
-    asked = not source.connection.tls_required and _TEMPLATE not in source.address
-    return ServerAddress(source.address, asked, _shared_with(source.address, package_id, outlines))
+    asked = not named.tls and _TEMPLATE not in named.address
+    sharer = _shared_with(named.address, package_id, outlines, installed)
+    return ServerAddress(named.address, asked, sharer, named.dial_seconds)
 
 
-def _shared_with(address: str, package_id: str, outlines: Iterable[Outline]) -> str:
+def _shared_with(address: str, package_id: str, outlines: Iterable[Outline], installed: Collection[str]) -> str:
     """The label of another package with the same address that was installed here; empty without one."""
     labels = {
         outline.package_id.partition(":")[0]
         for outline in outlines
-        if outline.server_address == address and outline.package_id not in {None, package_id}
+        if outline.package_id is not None
+        and outline.server_address == address
+        and outline.package_id != package_id
+        and (outline.installed or outline.package_id in installed)
     }
     return min(labels, default="")
 
 
 def read_refusal(peer: str, text: str) -> PeerReach:
     """What a peer's refusal of the query means (texts: Fabric core/chaincode, core/endorser)."""
+    initialized = judge_initialized(text)
+    problem = " ".join(text.split())[:200] if initialized is None else ""
     if _NOT_LAUNCHED in text:
         found = _ADDRESS.search(text)
-        return PeerReach(peer, Reached.NO, found[1] if found else "")
-    if any(phrase in text for phrase in (*_NOT_ASKED, *_UNDECIDED)):
-        return PeerReach(peer, Reached.UNKNOWN)
-    return PeerReach(peer, Reached.YES)
+        return PeerReach(peer, Reached.NO, found[1] if found else "", initialized, problem)
+    if initialized is not True or any(phrase in text for phrase in (*_NOT_ASKED, *_UNDECIDED)):
+        return PeerReach(peer, Reached.UNKNOWN, "", initialized, problem)
+    return PeerReach(peer, Reached.YES, "", initialized, problem)
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """How many seconds not to ask again: at all, and own peers; infinite when there is no need to."""
-
-    anybody: float
-    peers: float
-
-
-def pauses_after(seen: RuntimeSeen, times: int) -> Pauses:
-    """When to ask again after ``times`` answers like this one."""
-    if seen.reaches and all(reach.reached is Reached.YES for reach in seen.reaches):
-        return Pauses(float("inf"), float("inf"))
-    askable = seen.server is not None and seen.server.asked
-    if not seen.may_ask_peers and not askable:
-        return Pauses(float("inf"), float("inf"))
-    usual = min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 16), SELDOM_SECONDS)
-    peers = max(usual, PAUSES_FOR_WAITING * _waited(seen))
-    # The server itself is held up by no question.
-    return Pauses(usual if askable else peers, peers)
+def judge_initialized(text: str) -> bool | None:
+    """What a refusal says of the Init call: whoever came to the chaincode, or its start, passed the peer's check."""
+    if _NEEDS_INIT in text and "invalid invocation: " in text:
+        return False
+    return None if any(phrase in text for phrase in _BEFORE_INVOCATION) else True
 
 
-def _waited(seen: RuntimeSeen) -> float:
-    """How many seconds a channel may have stood still for the last question."""
-    if seen.registers == seen.package_id:
-        # A server that registers for the package holds no peer up.
+def usual_pause(times: int) -> float:
+    """How many seconds not to ask again after the same answer so many times, where asking holds nobody up."""
+    return min(LOOK_AGAIN_SECONDS * 2.0 ** min(times - 1, 16), SELDOM_SECONDS)
+
+
+def peer_pause(reach: PeerReach, times: int) -> float:
+    """How many seconds not to ask a peer again after ``times`` answers like this one; infinite when there is no need.
+
+    What the server itself says meanwhile does not shorten the pause for a peer that gave no answer: it may look for it
+    elsewhere.
+    """
+    match reach.reached:
+        case Reached.YES:
+            return float("inf")
+        case Reached.SILENT:
+            return PAUSES_FOR_WAITING * START_UP_SECONDS
+    if reach.initialized is False:
+        # It answers before it connects to anything, and the Init call may be in any block.
         return 0.0
-    if any(reach.reached is Reached.SILENT for reach in seen.reaches):
-        return START_UP_SECONDS
-    return max((reach.seconds for reach in seen.reaches), default=0.0)
+    return max(usual_pause(times), PAUSES_FOR_WAITING * reach.seconds)
+
+
+def learn(package_id: str, before: str | None, now: str | None) -> str | None:
+    """What a server is taken to register after it was asked once more; None when it never said, or says no more.
+
+    One that was seen to run another package, and is away, may come back at any moment.
+    """
+    if now is None and before not in {None, package_id}:
+        return before
+    return now
 
 
 def judge_reach(seen: RuntimeSeen | None) -> Verdict | None:
@@ -170,6 +251,12 @@ def judge_reach(seen: RuntimeSeen | None) -> Verdict | None:
         return _judge_unasked(seen, seen.server)
     known = sorted(seen.reaches, key=lambda reach: reach.peer)
     return _judge_peers(seen.package_id, known) if known else None
+
+
+def look_again(seen: RuntimeSeen | None, seconds: float | None) -> float | None:
+    """When to look again, where no event tells that a server was started."""
+    verdict = judge_reach(seen)
+    return seconds if seen is None or verdict is None or verdict.holds else soonest(seconds, seen.again_seconds)
 
 
 def _judge_peers(package_id: str, known: Sequence[PeerReach]) -> Verdict:
@@ -198,6 +285,12 @@ def _judge_unasked(seen: RuntimeSeen, server: ServerAddress) -> Verdict:
             Reason.SERVER_MISMATCH,
             f"the chaincode server at {server.address} runs {found}; start one with CHAINCODE_ID={seen.package_id} "
             "there, or propose a package with another address",
+        )
+    if not server.shared_with:
+        return unknown(
+            Reason.SERVER_NOT_ASKED,
+            f"not asked: the package lets a peer try longer than {DIAL_SECONDS:.0f} s to connect to its server at "
+            f"{server.address}, and commit nothing meanwhile; start the server, or propose a shorter dialTimeout",
         )
     return unknown(
         Reason.SERVER_NOT_ASKED,

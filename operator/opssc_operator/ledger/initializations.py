@@ -14,25 +14,22 @@ from fabric_protos.peer import transaction_pb2
 
 from fabric_admin.blocks import transactions
 from fabric_admin.definition import Definition
-from fabric_admin.endorser import Endorser
-from fabric_admin.errors import ChaincodeError, CommitFailed, FabricError, GatewayError
+from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
 from opssc_chaincode.model.chaincode import Init
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.initialization import InitObserved
+from opssc_operator.domain.runtime import START_UP_SECONDS
 from opssc_operator.ledger.deployments import StepDone
 from opssc_operator.ledger.peers import OwnPeers
-from opssc_operator.ledger.translate import explain, translated
+from opssc_operator.ledger.translate import translated
 
 INITIALIZED_KEY: Final = "\x00\U0010ffffinitialized"
 """Where a peer keeps the version a chaincode was initialized for (Fabric: core/chaincode/chaincode_support.go)."""
-HARMLESS_CALL: Final = (b"org.hyperledger.fabric:GetMetadata",)
-"""Read-only in every contract of Fabric's contract API, unknown to other chaincodes; nothing of it is submitted."""
-NEEDS_INIT: Final = "has not been initialized for this version, must call as init first"
 DONE_BEFORE: Final = "is already initialized but called as init"
-BEFORE_INVOCATION: Final = ("make sure the chaincode ", "invalid invocation: ", "channel '")
-"""How errors begin, or what they hold, that a peer makes before it knows whether Init is due."""
 PROBE_SECONDS: Final = 15.0
 SUBMIT_SECONDS: Final = 60.0
+CALL_AGAIN_SECONDS: Final = START_UP_SECONDS
+"""How soon to call again after a call without an answer: peers may be waiting for a server."""
 
 _Slot = tuple[str, str, int]
 """Channel, chaincode name and sequence."""
@@ -46,33 +43,37 @@ class Initializations:
         self._peers = peers
         self._proved: dict[_Slot, InitObserved] = {}
         self._needed_since: dict[_Slot, float] = {}
+        self._not_before: dict[_Slot, float] = {}
+
+    def is_proved(self, channel: str, definition: Definition) -> bool:
+        """Whether own peers showed that the Init call was made, which is never undone while the definition stands."""
+        return _slot(channel, definition) in self._proved
 
     async def observe(
-        self, channel: str, definition: Definition, reported: Sequence[tuple[str, str]], holders: Sequence[str]
+        self, channel: str, definition: Definition, reported: Sequence[tuple[str, str]], shown: InitObserved
     ) -> InitObserved:
-        """What the own peers prove; ``reported`` are claims (MSP ID, transaction), ``holders`` peers with the package.
-
-        Initialization is never undone while the definition stands, so it is asked for until it is proved.
-        """
+        """What the own peers prove; ``reported`` are claims (MSP ID, transaction), ``shown`` what a call told."""
         slot = _slot(channel, definition)
         known = self._proved.get(slot)
         if known is not None and (known.by or not reported):
             return known
         found = await self._prove(channel, definition, reported)
         if found is None:
-            found = known or await self._ask(channel, definition, holders)
+            found = known or shown
         return self._remember(slot, found)
 
     def _remember(self, slot: _Slot, found: InitObserved) -> InitObserved:
         if found.initialized:
             self._proved[slot] = found
             self._needed_since.pop(slot, None)
+            self._not_before.pop(slot, None)
             return found
         if found.initialized is None:
             return found
         now = asyncio.get_running_loop().time()
         waited = now - self._needed_since.setdefault(slot, now)
-        return InitObserved(initialized=False, needed_seconds=waited)
+        pause = max(self._not_before.get(slot, now) - now, 0.0)
+        return InitObserved(initialized=False, needed_seconds=waited, wait_seconds=pause)
 
     async def _prove(
         self, channel: str, definition: Definition, reported: Sequence[tuple[str, str]]
@@ -89,21 +90,6 @@ class Initializations:
             if caller == msp_id:
                 return InitObserved(initialized=True, by=msp_id, transaction_id=transaction_id)
         return None
-
-    async def _ask(self, channel: str, definition: Definition, holders: Sequence[str]) -> InitObserved:
-        """Let an own peer say it: only the peer itself refuses a call because Init is due."""
-        if not holders:
-            return InitObserved(None, problem=f"no own peer runs {definition.name}, so none can tell of its Init call")
-        peer = self._peers.get(holders[0])
-        try:
-            await Endorser(peer.connection, peer.client).call(
-                definition.name, HARMLESS_CALL, channel=channel, timeout_seconds=PROBE_SECONDS
-            )
-        except ChaincodeError as exc:
-            return judge_refusal(exc.message)
-        except FabricError as exc:
-            return InitObserved(None, problem=f"peer {peer.name}: {explain(exc)}")
-        return InitObserved(initialized=True)
 
     async def call(self, channel: str, definition: Definition, init: Init, peer: str) -> StepDone:
         """Make the Init call; made before by somebody else is success. Raises TransientError or TerminalError."""
@@ -124,19 +110,13 @@ class Initializations:
                 if exc.retryable:
                     return StepDone()
                 raise
+            except DeadlineExceeded:
+                self._not_before[_slot(channel, definition)] = asyncio.get_running_loop().time() + CALL_AGAIN_SECONDS
+                raise
         self._proved[_slot(channel, definition)] = InitObserved(
             initialized=True, by=self._own_msp_id, transaction_id=submitted.transaction_id
         )
         return StepDone(submitted.transaction_id, submitted.block_number)
-
-
-def judge_refusal(message: str) -> InitObserved:
-    """What a peer's refusal of a call says: whoever reached the chaincode passed the peer's check for Init."""
-    if NEEDS_INIT in message and "invalid invocation: " in message:
-        return InitObserved(initialized=False)
-    if any(text in message for text in BEFORE_INVOCATION):
-        return InitObserved(None, problem=" ".join(message.split())[:200])
-    return InitObserved(initialized=True)
 
 
 def initialized_by(processed: transaction_pb2.ProcessedTransaction, chaincode: str, version: str) -> str | None:

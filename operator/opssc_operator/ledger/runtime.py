@@ -9,49 +9,138 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from fabric_admin.chaincodeserver import fetch_registered_id
-from fabric_admin.endorser import Endorser
 from fabric_admin.errors import ChaincodeError, DeadlineExceeded, FabricError
 from opssc_operator.domain.runtime import (
-    ASK_SECONDS,
     LOOK_AGAIN_SECONDS,
     PeerReach,
     Reached,
     RuntimeSeen,
     ServerAddress,
-    pauses_after,
+    learn,
+    peer_pause,
     read_refusal,
+    usual_pause,
 )
-from opssc_operator.ledger.peers import OwnPeer, OwnPeers
+from opssc_operator.ledger.peers import QUERY_SECONDS, OwnPeer, OwnPeers
 
 QUESTION: Final = (b"org.hyperledger.fabric:GetMetadata",)
 """What every chaincode of the contract API answers without touching its state; others know no such function."""
 REGISTER_SECONDS: Final = 5.0
+ASK_SECONDS: Final = 15.0
 AT_ONCE: Final = 4
+
+_Slot = tuple[str, str]
+"""Channel and chaincode name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """A committed chaincode and the package that runs it on the named own peers, with its server if it names one."""
+    """A committed definition and the package that runs it on the named own peers, with its server if it names one.
+
+    ``init_due`` says that its Init call may not have been made yet.
+    """
 
     channel: str
     chaincode: str
+    sequence: int
     package_id: str
     peers: tuple[str, ...]
     server: ServerAddress | None = None
+    init_due: bool = False
+
+    @property
+    def slot(self) -> _Slot:
+        """The chaincode, of which one definition is committed at a time."""
+        return self.channel, self.chaincode
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was seen so many times, and from when on (clock seconds) who is asked again: anybody, and own peers."""
+class _PeerLook:
+    """What a peer said so many times; ``due`` (clock seconds) is when it may be asked again, ``again`` when to."""
 
-    seen: RuntimeSeen
+    reach: PeerReach
     times: int
     due: float
-    peers_due: float
+    again: float
+
+
+@dataclass(slots=True)
+class _Known:
+    """The answers about one definition and package; times are clock seconds."""
+
+    package_id: str
+    sequence: int
+    registers: str | None = None
+    times: int = 0
+    server_due: float = -math.inf
+    peers: dict[str, _PeerLook] = field(default_factory=dict)
+    told: bool = False
+    asking: bool = False
+
+    def seen(self, runtime: Runtime, now: float) -> RuntimeSeen:
+        """What is known of the runtime's peers and server."""
+        looks = [self.peers[name] for name in runtime.peers if name in self.peers]
+        seen = RuntimeSeen(
+            self.package_id,
+            runtime.server,
+            self.registers,
+            tuple(look.reach for look in looks),
+            runtime.init_due,
+        )
+        due = min((self.server_due, *(look.again for look in looks)) if seen.may_ask_peers else (self.server_due,))
+        return seen if math.isinf(due) else replace(seen, again_seconds=max(due - now, LOOK_AGAIN_SECONDS))
+
+    def is_due(self, runtime: Runtime, now: float) -> bool:
+        """Whether there is anything to ask."""
+        if now >= self.server_due:
+            return True
+        return self.seen(runtime, now).may_ask_peers and bool(self.due_peers(runtime, now))
+
+    def due_peers(self, runtime: Runtime, now: float) -> list[str]:
+        """The peers to ask now."""
+        return [name for name in runtime.peers if name not in self.peers or now >= self.peers[name].due]
+
+    def hear_server(self, runtime: Runtime, said: str | None, now: float) -> None:
+        """Take over what the server said, None for nothing."""
+        before = self.registers
+        self.registers = learn(self.package_id, before, said)
+        self.times = self.times + 1 if self.registers == before else 1
+        if self.registers == self.package_id and before != self.package_id:
+            # Whoever did not reach it before does not wait long for it now, except where it looks elsewhere.
+            for name, look in self.peers.items():
+                if look.reach.reached not in {Reached.YES, Reached.SILENT}:
+                    self.peers[name] = replace(look, due=now, again=now)
+        asked = runtime.server is not None and runtime.server.asked
+        self.server_due = now + usual_pause(self.times) if asked else math.inf
+
+    def hear_peer(self, reach: PeerReach, now: float) -> None:
+        """Take over what a peer said."""
+        before = self.peers.get(reach.peer)
+        times = before.times + 1 if before is not None and before.reach == reach else 1
+        due = now + peer_pause(reach, times)
+        self.peers[reach.peer] = _PeerLook(reach, times, due, max(due, now + usual_pause(times)))
+
+    def settle(self, runtime: Runtime) -> None:
+        """Leave the server alone once every peer reaches it."""
+        looks = [self.peers.get(name) for name in runtime.peers]
+        if self.seen(runtime, 0.0).may_ask_peers and all(_reaches(look) for look in looks):
+            self.server_due = math.inf
+
+    def forget(self) -> None:
+        """Have those asked anew that are not asked again by themselves."""
+        if math.isinf(self.server_due):
+            self.server_due = -math.inf
+        for name, look in self.peers.items():
+            if math.isinf(look.due):
+                self.peers[name] = replace(look, due=-math.inf, again=-math.inf)
+
+
+def _reaches(look: _PeerLook | None) -> bool:
+    return look is not None and look.reach.reached is Reached.YES
 
 
 class RuntimeLooks:
@@ -60,70 +149,80 @@ class RuntimeLooks:
     def __init__(self, peers: OwnPeers, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._peers = peers
         self._clock = clock
-        self._answers: dict[Runtime, _Answer] = {}
-        self._asking: dict[Runtime, asyncio.Task[None]] = {}
+        self._known: dict[_Slot, _Known] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(AT_ONCE)
         self._doors = asyncio.Semaphore(AT_ONCE)
 
     def look(self, runtime: Runtime, changed: Callable[[], None]) -> RuntimeSeen | None:
-        """What is known now; asks when nothing is, or when a server was not reached for a while.
+        """What is known now, None for nothing; asks whoever has not been asked for a while.
 
         ``changed`` is called when the answer is another one than what was known.
         """
-        known, now = self._answers.get(runtime), self._clock()
-        if (known is None or now >= known.due) and runtime not in self._asking:
-            task = self._asking[runtime] = asyncio.create_task(
-                self._ask(runtime, changed), name=f"asking for the server of {runtime.chaincode}"
+        known, now = self._find(runtime), self._clock()
+        if not known.asking and known.is_due(runtime, now):
+            known.asking = True
+            task = asyncio.create_task(
+                self._ask(runtime, known, changed), name=f"asking for the server of {runtime.chaincode}"
             )
-            task.add_done_callback(lambda _: self._asking.pop(runtime, None))
-        if known is None:
-            return None
-        return replace(known.seen, again_seconds=max(known.due - now, LOOK_AGAIN_SECONDS))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return known.seen(runtime, now) if known.told else None
 
     def forget(self) -> None:
         """Ask those anew that are not asked again by themselves, showing what was known until then."""
-        self._answers = {
-            runtime: replace(known, due=0.0, peers_due=0.0) if math.isinf(known.due) else known
-            for runtime, known in self._answers.items()
-        }
+        for known in self._known.values():
+            known.forget()
 
     async def close(self) -> None:
         """Give up what is being asked."""
-        asking = tuple(self._asking.values())
+        asking = tuple(self._asking)
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
 
-    async def _ask(self, runtime: Runtime, changed: Callable[[], None]) -> None:
-        seen = RuntimeSeen(runtime.package_id, runtime.server, await self._ask_server(runtime.server))
-        before = self._answers.get(runtime)
-        spared = before is not None and self._clock() < before.peers_due and seen.registers is None
-        if before is not None and spared:
-            seen = replace(seen, reaches=before.seen.reaches)
-        elif seen.may_ask_peers:
-            seen = replace(seen, reaches=await self._ask_peers(runtime))
-        times = 1 if before is None or before.seen != seen else before.times + 1
-        pauses, now = pauses_after(seen, times), self._clock()
-        peers_due = before.peers_due if before is not None and spared else now + pauses.peers
-        # Another package of the same chaincode is history.
-        self._answers = {
-            known: answer
-            for known, answer in self._answers.items()
-            if (known.channel, known.chaincode) != (runtime.channel, runtime.chaincode)
-        }
-        self._answers[runtime] = _Answer(seen, times, now + pauses.anybody, peers_due)
-        if before is None or before.seen != seen:
+    def _find(self, runtime: Runtime) -> _Known:
+        """What is known of a package that runs a definition; another package of the same chaincode is history."""
+        known = self._known.get(runtime.slot)
+        if known is None or known.package_id != runtime.package_id:
+            known = self._known[runtime.slot] = _Known(runtime.package_id, runtime.sequence)
+        elif known.sequence != runtime.sequence:
+            # The peers that gave no answer may still be waiting for the same server.
+            silent = {name: look for name, look in known.peers.items() if look.reach.reached is Reached.SILENT}
+            known = self._known[runtime.slot] = _Known(
+                runtime.package_id, runtime.sequence, known.registers, peers=silent
+            )
+        return known
+
+    async def _ask(self, runtime: Runtime, known: _Known, changed: Callable[[], None]) -> None:
+        before = known.seen(runtime, self._clock()) if known.told else None
+        try:
+            await self._hear_server(runtime, known)
+            if known.seen(runtime, self._clock()).may_ask_peers:
+                due = known.due_peers(runtime, self._clock())
+                await asyncio.gather(*(self._ask_peer(self._peers.get(name), runtime, known) for name in due))
+        finally:
+            known.asking = False
+        known.settle(runtime)
+        known.told = True
+        if known.seen(runtime, self._clock()) != before:
             changed()
 
-    async def _ask_peers(self, runtime: Runtime) -> tuple[PeerReach, ...]:
-        asked = [peer for peer in self._peers.all if peer.name in runtime.peers]
-        return tuple(await asyncio.gather(*(self._ask_peer(peer, runtime) for peer in asked)))
+    async def _hear_server(self, runtime: Runtime, known: _Known) -> None:
+        said = await self._ask_server(runtime.server)
+        known.hear_server(runtime, said, self._clock())
 
-    async def _ask_peer(self, peer: OwnPeer, runtime: Runtime) -> PeerReach:
+    async def _ask_peer(self, peer: OwnPeer, runtime: Runtime, known: _Known) -> None:
+        waited = self._room.locked()
         async with self._room:
+            if waited:
+                # What the server said before others were asked may be old by now.
+                await self._hear_server(runtime, known)
+            if not known.seen(runtime, self._clock()).may_ask_peers:
+                return
             started = self._clock()
             answer = await _question(peer, runtime)
-            return replace(answer, seconds=self._clock() - started)
+            known.hear_peer(replace(answer, seconds=self._clock() - started), self._clock())
 
     async def _ask_server(self, server: ServerAddress | None) -> str | None:
         """What the server itself says it runs; None when it cannot be asked from here: that says nothing of peers."""
@@ -137,13 +236,21 @@ class RuntimeLooks:
 
 
 async def _question(peer: OwnPeer, runtime: Runtime) -> PeerReach:
-    endorser = Endorser(peer.connection, peer.client)
     try:
-        await endorser.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
+        await peer.chaincodes.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
     except ChaincodeError as exc:
         return read_refusal(peer.name, exc.message)
     except DeadlineExceeded:
-        return PeerReach(peer.name, Reached.SILENT)
+        return await _silence(peer)
     except FabricError:
         return PeerReach(peer.name, Reached.UNKNOWN)
-    return PeerReach(peer.name, Reached.YES)
+    return PeerReach(peer.name, Reached.YES, initialized=True)
+
+
+async def _silence(peer: OwnPeer) -> PeerReach:
+    """Whether it is for the chaincode that a peer gave no answer, or because it answers nothing at all."""
+    try:
+        await peer.system.channels(timeout_seconds=QUERY_SECONDS)
+    except FabricError:
+        return PeerReach(peer.name, Reached.UNKNOWN)
+    return PeerReach(peer.name, Reached.SILENT)

@@ -30,6 +30,7 @@ from opssc_operator.ledger.new_channels import NewChannels
 from opssc_operator.ledger.orderer_chains import OrdererChains
 from opssc_operator.ledger.own_looks import OwnLooks
 from opssc_operator.ledger.own_orderers import OrdererAccess, OwnOrderers
+from opssc_operator.ledger.package_servers import PackageServers
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.removals import Removals
 from opssc_operator.ledger.runtime import RuntimeLooks
@@ -87,6 +88,7 @@ class OrganizationSession:
         self.deployments = Deployments(settings.msp_id, self.peers, wakers.channel)
         self.initializations = Initializations(settings.msp_id, self.peers)
         self.contract = OpsContract(settings.msp_id, self.peers, settings.governance_channel, settings.contract_name)
+        self.package_servers = PackageServers(self.peers)
         self.runtimes = RuntimeLooks(self.peers)
         self.view = LedgerView(self.contract, settings.msp_id)
         self.charters = Charters(settings.governance_channel, self.view, self.reader, self.locate)
@@ -281,6 +283,7 @@ class OrganizationSession:
     async def close(self) -> None:
         """Stop the streams and close the connections, whatever became of the streams before."""
         try:
-            await asyncio.gather(self._streams.close(), self.runtimes.close(), self.own_looks.close())
+            asked = (self.runtimes.close(), self.package_servers.close(), self.own_looks.close())
+            await asyncio.gather(self._streams.close(), *asked)
         finally:
             await self.peers.close()

@@ -19,10 +19,12 @@ from opssc_operator.domain.initialization import (
     Initialize,
     InitObserved,
     decide_initialization,
+    read_runtime,
     reported_calls,
 )
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.reporting import missing_reports
+from opssc_operator.domain.runtime import PeerReach, Reached, RuntimeSeen, ServerAddress
 
 ORGANIZATIONS = ("Org1MSP", "Org2MSP", "Org3MSP")
 INIT = Init(function="Init", args=("1",))
@@ -52,6 +54,47 @@ def accepted(init: Init | None = INIT) -> Facts:
 def decide(seen: InitObserved | None, **changes: Any) -> InitDecision:
     init = changes.pop("init", INIT)
     return decide_initialization(content(init), REQUIRED, replace(DEPLOYED, **changes), seen)
+
+
+DONE_THERE = PeerReach("peer0", Reached.YES, initialized=True)
+DUE_THERE = PeerReach("peer1", Reached.UNKNOWN, initialized=False)
+UNSURE = PeerReach("peer1", Reached.UNKNOWN, problem="channel 'mychannel' not found")
+SERVER = ServerAddress("basic:9999", asked=True)
+
+
+@pytest.mark.parametrize(
+    ("seen", "initialized", "words"),
+    [
+        pytest.param(None, None, "asking own peers", id="nobody-was-asked"),
+        pytest.param(RuntimeSeen("basic", reaches=(DONE_THERE,)), True, "", id="made"),
+        pytest.param(RuntimeSeen("basic", reaches=(DUE_THERE,)), False, "", id="due"),
+        pytest.param(RuntimeSeen("basic", reaches=(DONE_THERE, DUE_THERE)), False, "", id="one-may-be-behind"),
+        pytest.param(RuntimeSeen("basic", reaches=(UNSURE,)), None, "peer peer1: channel 'mychannel'", id="unsure"),
+        pytest.param(
+            RuntimeSeen("basic", reaches=(PeerReach("peer0", Reached.SILENT),)), None, "does not answer", id="silent"
+        ),
+        pytest.param(
+            RuntimeSeen("basic", SERVER, "other", (DUE_THERE,)), None, "runs something else", id="another-server"
+        ),
+    ],
+)
+def test_own_peers_tell_whether_init_is_due_and_nobody_calls_a_server_of_another_package(
+    seen: RuntimeSeen | None, initialized: bool | None, words: str
+) -> None:
+    read = read_runtime("basic", ("peer0", "peer1"), seen)
+
+    assert read.initialized is initialized
+    assert words in read.problem
+
+
+def test_who_runs_nothing_of_it_cannot_tell() -> None:
+    assert read_runtime("basic", (), RuntimeSeen("basic", reaches=(DONE_THERE,))).initialized is None
+
+
+def test_a_call_without_an_answer_is_not_made_again_at_once() -> None:
+    decision = decide(replace(DUE, wait_seconds=200.0))
+
+    assert (decision.action, decision.requeue_seconds) == (None, 200.0)
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.chaincode import strategies as ledger
 
 from opssc_chaincode.model import (
+    ArchivePackage,
     CcaasPackage,
     ChaincodeContent,
     Connection,
@@ -20,22 +19,30 @@ from opssc_chaincode.model import (
     Outcome,
     Package,
     Step,
+    UnchangedPackage,
     ccaas_label,
 )
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.outline import outline_of
 from opssc_operator.domain.runtime import (
+    CONNECTION_FILE,
     LOOK_AGAIN_SECONDS,
     START_UP_SECONDS,
-    Pauses,
+    STARTED_BY_PEERS,
+    UNREADABLE,
+    NamedServer,
     PeerReach,
     Reached,
     RuntimeSeen,
     ServerAddress,
     find_server,
     judge_reach,
-    pauses_after,
+    learn,
+    look_again,
+    name_server,
+    peer_pause,
     read_refusal,
+    read_server,
 )
 
 PACKAGE_ID = f"asset:{'a' * 64}"
@@ -43,8 +50,10 @@ ANOTHER_ID = f"asset:{'b' * 64}"
 ADDRESS = "asset.org1.svc:9999"
 OWN = ServerAddress(ADDRESS, asked=True)
 SHARED = ServerAddress(ADDRESS, asked=True, shared_with="asset-2")
-REFUSED = (PeerReach("peer0", Reached.NO, "", 0.01),)
-SILENT = (PeerReach("peer0", Reached.SILENT, "", 15.0),)
+PATIENT = ServerAddress(ADDRESS, asked=True, dial_seconds=600.0)
+REFUSED = PeerReach("peer0", Reached.NO, seconds=0.01)
+SILENT = PeerReach("peer0", Reached.SILENT, seconds=15.0)
+REACHED = PeerReach("peer0", Reached.YES)
 DOWN = (
     "error in simulation: failed to execute transaction 0a: could not launch chaincode basic:00: connection to basic:0 "
     "failed: error cannot create connection for basic:00: error creating grpc connection to 127.0.0.1:9999: failed to "
@@ -53,31 +62,51 @@ DOWN = (
 
 
 @pytest.mark.parametrize(
-    ("text", "reached", "address"),
+    ("text", "expected"),
     [
-        pytest.param(DOWN, Reached.NO, "127.0.0.1:9999", id="refused"),
-        pytest.param("could not launch chaincode basic:00: timeout expired while starting", Reached.NO, "", id="mute"),
+        pytest.param(DOWN, PeerReach("peer0", Reached.NO, "127.0.0.1:9999", initialized=True), id="refused"),
+        pytest.param(
+            "could not launch chaincode basic:00: timeout expired while starting",
+            PeerReach("peer0", Reached.NO, initialized=True),
+            id="mute",
+        ),
         pytest.param(
             "error in simulation: failed to execute transaction 0a: error sending: timeout expired while executing "
             "transaction",
-            Reached.UNKNOWN,
-            "",
+            PeerReach("peer0", Reached.UNKNOWN, initialized=True),
             id="slow",
         ),
         pytest.param(
-            "error in simulation: chaincode 'basic' has not been initialized for this version, must call as init first",
-            Reached.UNKNOWN,
-            "",
-            id="not-initialized",
+            "error in simulation: failed to execute transaction 0a: invalid invocation: chaincode 'basic' has not been "
+            "initialized for this version, must call as init first",
+            PeerReach("peer0", Reached.UNKNOWN, initialized=False),
+            id="init-is-due",
         ),
-        pytest.param("Unknown transaction function GetMetadata", Reached.YES, "", id="its-own-refusal"),
-        pytest.param("", Reached.YES, "", id="its-own-empty-refusal"),
+        pytest.param(
+            "I have not been initialized: has not been initialized for this version, must call as init first",
+            PeerReach("peer0", Reached.UNKNOWN, initialized=True),
+            id="a-chaincode-in-the-words-of-a-peer",
+        ),
+        pytest.param("invalid invocation: what", PeerReach("peer0", Reached.UNKNOWN), id="another-refusal"),
+        pytest.param(
+            "make sure the chaincode basic has been successfully defined on channel mychannel",
+            PeerReach("peer0", Reached.UNKNOWN),
+            id="undefined",
+        ),
+        pytest.param("channel 'mychannel' not found", PeerReach("peer0", Reached.UNKNOWN), id="no-channel"),
+        pytest.param(
+            "Unknown transaction function GetMetadata",
+            PeerReach("peer0", Reached.YES, initialized=True),
+            id="its-own-refusal",
+        ),
+        pytest.param("", PeerReach("peer0", Reached.YES, initialized=True), id="its-own-empty-refusal"),
     ],
 )
-def test_only_the_peers_own_words_about_launching_say_that_a_server_is_gone(
-    text: str, reached: Reached, address: str
-) -> None:
-    assert read_refusal("peer0", text) == PeerReach("peer0", reached, address)
+def test_the_peers_own_words_say_that_a_server_is_gone_or_init_is_due(text: str, expected: PeerReach) -> None:
+    read = read_refusal("peer0", text)
+
+    assert read == expected
+    assert bool(read.problem) is (expected.initialized is None)
 
 
 @pytest.mark.parametrize(
@@ -136,58 +165,132 @@ def test_peers_are_not_asked_where_they_would_find_the_server_of_another_package
 
 
 @pytest.mark.parametrize(
-    ("server", "registers"),
+    ("seen", "may"),
     [
-        pytest.param(None, None, id="no-server-named"),
-        pytest.param(OWN, None, id="cannot-be-asked"),
-        pytest.param(OWN, PACKAGE_ID, id="itself"),
-        pytest.param(SHARED, PACKAGE_ID, id="itself-at-a-shared-address"),
+        pytest.param(RuntimeSeen(PACKAGE_ID), True, id="started-by-peers"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN), True, id="cannot-be-asked"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, PACKAGE_ID), True, id="itself"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, PACKAGE_ID), True, id="itself-at-a-shared-address"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED), False, id="shared"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, init_due=True), True, id="shared-but-init-is-checked-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, PATIENT), False, id="peers-would-try-for-long"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, PATIENT, PACKAGE_ID), True, id="itself-and-nobody-tries-for-long"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID, init_due=True), False, id="another-whatever-is-due"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, "", init_due=True), False, id="mute"),
     ],
 )
-def test_peers_are_asked_otherwise(server: ServerAddress | None, registers: str | None) -> None:
-    assert RuntimeSeen(PACKAGE_ID, server, registers).may_ask_peers
+def test_peers_are_asked_where_they_do_not_wait_long(seen: RuntimeSeen, may: bool) -> None:
+    assert seen.may_ask_peers is may
+
+
+def test_whoever_is_not_asked_for_the_dial_timeout_is_told_so() -> None:
+    verdict = judge_reach(RuntimeSeen(PACKAGE_ID, PATIENT))
+
+    assert verdict is not None
+    assert (verdict.status, verdict.reason) == ("Unknown", Reason.SERVER_NOT_ASKED)
+    assert "propose a shorter dialTimeout" in verdict.message
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(Reached), st.floats(min_value=0.0, max_value=100.0)), max_size=4),
+    st.sampled_from(Reached),
+    st.sampled_from([True, False, None]),
+    st.floats(min_value=0.0, max_value=100.0),
     st.integers(min_value=1, max_value=10**6),
 )
 def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
-    answers: list[tuple[Reached, float]], times: int
+    reached: Reached, initialized: bool | None, seconds: float, times: int
 ) -> None:
-    reaches = tuple(PeerReach(f"peer{number}", each[0], "", each[1]) for number, each in enumerate(answers))
-    kinds = {reached for reached, _ in answers}
-    waited = START_UP_SECONDS if Reached.SILENT in kinds else max((seconds for _, seconds in answers), default=0.0)
+    # Given: only a peer that has not checked for Init yet may say that it is due
+    told = initialized if reached is Reached.UNKNOWN else True
+    waited = START_UP_SECONDS if reached is Reached.SILENT else seconds
 
-    pauses = pauses_after(RuntimeSeen(PACKAGE_ID, reaches=reaches), times)
+    pause = peer_pause(PeerReach("peer0", reached, "", told, "", seconds), times)
 
-    assert pauses.peers >= max(30 * waited, LOOK_AGAIN_SECONDS)
-    assert (pauses.peers == float("inf")) is (kinds == {Reached.YES})
-    assert pauses.anybody == pauses.peers
+    if told is False:
+        assert pause == 0.0
+    else:
+        assert pause >= max(30 * waited, LOOK_AGAIN_SECONDS)
+    assert (pause == float("inf")) is (reached is Reached.YES)
 
 
 @pytest.mark.parametrize(
-    ("seen", "times", "anybody", "peers"),
+    ("reach", "times", "expected"),
     [
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 1, 10.0, 10.0, id="at-first"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 2, 20.0, 20.0, id="again"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=REFUSED), 9, 60.0, 60.0, id="for-long"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=SILENT), 1, 9000.0, 9000.0, id="silent"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, None, SILENT), 1, 10.0, 9000.0, id="silent-and-can-be-asked"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, PACKAGE_ID, SILENT), 1, 10.0, 10.0, id="silent-for-another-reason"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID), 1, 10.0, 10.0, id="another-package"),
-        pytest.param(
-            RuntimeSeen(PACKAGE_ID, replace(SHARED, asked=False)), 1, float("inf"), float("inf"), id="cannot-be-asked"
-        ),
+        pytest.param(REFUSED, 1, 10.0, id="at-first"),
+        pytest.param(REFUSED, 2, 20.0, id="again"),
+        pytest.param(REFUSED, 9, 60.0, id="for-long"),
+        pytest.param(SILENT, 1, 9000.0, id="silent"),
+        pytest.param(SILENT, 9, 9000.0, id="silent-for-long"),
     ],
 )
-def test_who_is_held_up_by_a_question_is_asked_less_often(
-    seen: RuntimeSeen, times: int, anybody: float, peers: float
+def test_who_is_held_up_by_a_question_is_asked_less_often(reach: PeerReach, times: int, expected: float) -> None:
+    assert peer_pause(reach, times) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param(None, None, None, id="never-said"),
+        pytest.param(None, ANOTHER_ID, ANOTHER_ID, id="another"),
+        pytest.param(ANOTHER_ID, None, ANOTHER_ID, id="another-that-may-come-back"),
+        pytest.param("", None, "", id="mute-and-away"),
+        pytest.param(ANOTHER_ID, PACKAGE_ID, PACKAGE_ID, id="replaced"),
+        pytest.param(PACKAGE_ID, None, None, id="stopped"),
+        pytest.param(PACKAGE_ID, ANOTHER_ID, ANOTHER_ID, id="replaced-by-another"),
+    ],
+)
+def test_a_server_of_another_package_is_not_forgotten_while_it_is_away(
+    before: str | None, now: str | None, expected: str | None
 ) -> None:
-    assert pauses_after(seen, times) == Pauses(anybody, peers)
+    assert learn(PACKAGE_ID, before, now) == expected
 
 
-def served(name: str, address: str) -> Facts:
+@pytest.mark.parametrize(
+    ("seen", "seconds", "expected"),
+    [
+        pytest.param(None, 7.0, 7.0, id="nothing-known"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=(REFUSED,), again_seconds=10.0), None, 10.0, id="not-reached"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=(REFUSED,), again_seconds=10.0), 7.0, 7.0, id="sooner-already"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, reaches=(REACHED,), again_seconds=10.0), None, None, id="reached"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED), None, None, id="no-use"),
+    ],
+)
+def test_what_no_event_tells_is_looked_at_again(
+    seen: RuntimeSeen | None, seconds: float | None, expected: float | None
+) -> None:
+    assert look_again(seen, seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param(
+            b'{"address": "asset:9999", "dial_timeout": "1m30s", "tls_required": true}',
+            NamedServer("asset:9999", tls=True, dial_seconds=90.0),
+            id="whole",
+        ),
+        pytest.param(b'{"address": "asset:9999"}', NamedServer("asset:9999", dial_seconds=10.0), id="defaults"),
+        pytest.param(b'{"address": ""}', UNREADABLE, id="no-address"),
+        pytest.param(b'{"address": 7}', UNREADABLE, id="no-text"),
+        pytest.param(b'{"address": "a:1", "dial_timeout": "soon"}', UNREADABLE, id="no-duration"),
+        pytest.param(b"[" * 100_000, UNREADABLE, id="deep"),
+        pytest.param(b"[]", UNREADABLE, id="a-list"),
+        pytest.param(b"\xff", UNREADABLE, id="no-json"),
+    ],
+)
+def test_a_package_says_where_its_server_is(text: bytes, expected: NamedServer) -> None:
+    assert read_server({CONNECTION_FILE: text}) == expected
+
+
+def test_an_unreadable_package_is_not_asked_for() -> None:
+    server = find_server(UNREADABLE, PACKAGE_ID, [], [])
+
+    assert server is not None
+    assert not server.asked
+    assert not RuntimeSeen(PACKAGE_ID, server).may_ask_peers
+
+
+def served(name: str, address: str | None) -> Facts:
     connection = Connection(port=9999, address=address)
     label = ccaas_label(name, ledger.DIGEST, connection)
     image = Image(name=f"registry.example.com/{name}", digest=ledger.DIGEST)
@@ -196,10 +299,10 @@ def served(name: str, address: str) -> Facts:
     return Facts(proposal=ledger.proposal(ledger.document(proposal_id=f"{name}-1", content=content)))
 
 
-def installed(facts: Facts, msp_id: str) -> Facts:
+def installed(facts: Facts, msp_id: str, package_id: str | None = None) -> Facts:
     content = facts.proposal.content
     assert isinstance(content, ChaincodeContent)
-    evidence = Evidence(package_id=content.package_id)
+    evidence = Evidence(package_id=package_id or content.package_id)
     report = ledger.report(facts.proposal, msp_id, Step.INSTALLED, Outcome.DONE, evidence)
     return facts.model_copy(update={"reports": (report,)})
 
@@ -217,23 +320,64 @@ def test_another_package_at_the_same_address_is_known_once_it_was_installed_here
     agreeing = (ledger.vote(second.proposal, "Org1MSP"), ledger.vote(second.proposal, "Org2MSP"))
     accepted = second.model_copy(update={"votes": agreeing})
     elsewhere, here = (installed(accepted, msp_id) for msp_id in ("Org2MSP", "Org1MSP"))
+    own = installed(accepted, "Org1MSP", ANOTHER_ID)
     content, other = first.proposal.content, second.proposal.content
     assert isinstance(content, ChaincodeContent)
     assert isinstance(other, ChaincodeContent)
-    assert content.package_id
-    assert other.package.label
+    assert other.package_id
+    label = other.package_id.partition(":")[0]
 
-    # When
-    before = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, elsewhere)])
-    after = find_server(content, content.package_id, [outline_of(facts, "Org1MSP") for facts in (first, here)])
+    def found(facts: Facts, *packages: str) -> ServerAddress | None:
+        named = name_server(content)
+        assert named is not None
+        assert content.package_id
+        outlines = [outline_of(each, "Org1MSP") for each in (first, facts)]
+        return find_server(named, content.package_id, outlines, packages)
 
     # Then
-    assert before == ServerAddress(address, asked=asked)
-    assert after == ServerAddress(address, asked=asked, shared_with=other.package.label)
+    assert found(elsewhere) == ServerAddress(address, asked=asked)
+    assert found(own) == ServerAddress(address, asked=asked)
+    assert found(here) == ServerAddress(address, asked=asked, shared_with=label)
+    assert found(elsewhere, other.package_id) == ServerAddress(address, asked=asked, shared_with=label)
 
 
-def test_a_package_without_a_server_of_its_own_names_none() -> None:
-    package = Package(k8s=KubernetesPackage(label="asset", image=Image(name="r.example/asset", digest=ledger.DIGEST)))
+def test_packages_with_one_label_have_the_same_address_by_default() -> None:
+    # Given
+    facts = served("asset", None)
+    content = facts.proposal.content
+    assert isinstance(content, ChaincodeContent)
+    assert content.package_id
+    named = name_server(content)
+    assert named is not None
+    with_indexes = content.model_copy(update={"package_id": f"{content.package.label}:{'c' * 64}"})
+    proposal = facts.proposal.model_copy(update={"content": with_indexes})
+    second = facts.model_copy(update={"proposal": proposal})
 
-    assert find_server(ledger.chaincode_content(package=package), PACKAGE_ID, []) is None
-    assert find_server(None, PACKAGE_ID, []) is None
+    # When
+    server = find_server(named, content.package_id, [outline_of(installed(second, "Org1MSP"), "Org1MSP")], [])
+
+    # Then
+    assert server is not None
+    assert server.shared_with == content.package.label
+
+
+@pytest.mark.parametrize(
+    ("package", "expected"),
+    [
+        pytest.param(
+            Package(k8s=KubernetesPackage(label="asset", image=Image(name="r.example/asset", digest=ledger.DIGEST))),
+            STARTED_BY_PEERS,
+            id="k8s",
+        ),
+        pytest.param(
+            Package(archive=ArchivePackage(label="asset", sha256="a" * 64, urls=("https://example.com/a.tgz",))),
+            None,
+            id="archive",
+        ),
+        pytest.param(Package(unchanged=UnchangedPackage()), None, id="unchanged"),
+    ],
+)
+def test_where_the_proposal_does_not_say_it_the_package_is_read(package: Package, expected: NamedServer | None) -> None:
+    assert name_server(ledger.chaincode_content(package=package)) == expected
+    assert name_server(None) is None
+    assert find_server(STARTED_BY_PEERS, PACKAGE_ID, [], []) is None

@@ -1,4 +1,4 @@
-"""What a peer's refusal, and a transaction on its ledger, say about the Init call of a chaincode."""
+"""What a transaction on a peer's ledger says about the Init call of a chaincode."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import identities_pb2
 from fabric_protos.peer import proposal_pb2, proposal_response_pb2, transaction_pb2
 
-from opssc_operator.ledger.initializations import INITIALIZED_KEY, initialized_by, judge_refusal
-
-SIMULATION = "error in simulation: failed to execute transaction ab: "
+from opssc_operator.ledger.initializations import INITIALIZED_KEY, initialized_by
 
 
 def initialization(
@@ -63,28 +61,3 @@ def test_only_a_valid_transaction_that_initializes_this_version_proves_it(
     processed: transaction_pb2.ProcessedTransaction, caller: str | None
 ) -> None:
     assert initialized_by(processed, "asset", "1.0") == caller
-
-
-@pytest.mark.parametrize(
-    ("message", "initialized"),
-    [
-        pytest.param(
-            SIMULATION + "invalid invocation: chaincode 'asset' has not been initialized for this version, "
-            "must call as init first",
-            False,
-            id="due",
-        ),
-        pytest.param("function org.hyperledger.fabric:GetMetadata does not exist", True, id="the-chaincode-answers"),
-        pytest.param(SIMULATION + "could not launch chaincode asset:00: connection refused", True, id="no-server"),
-        pytest.param(SIMULATION + "invalid invocation: something else", None, id="another-refusal"),
-        pytest.param("make sure the chaincode asset has been successfully defined on channel x", None, id="undefined"),
-        pytest.param("channel 'mychannel' not found", None, id="no-channel"),
-        pytest.param(
-            "I have not been initialized: has not been initialized for this version, must call as init first",
-            True,
-            id="a-chaincode-in-the-words-of-a-peer",
-        ),
-    ],
-)
-def test_a_refusal_tells_whether_the_call_passed_the_peers_check(message: str, initialized: bool | None) -> None:
-    assert judge_refusal(message).initialized is initialized

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from fabric_admin.definition import Definition
-from fabric_admin.errors import ChaincodeError, FabricError, InvalidInput, TransportError
+from fabric_admin.errors import ChaincodeError, DeadlineExceeded, FabricError, InvalidInput, TransportError
 from opssc_chaincode.model.chaincode import Init
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import Approve, Commit, DeploymentAction, Target
+from opssc_operator.domain.initialization import InitObserved
 from opssc_operator.errors import TerminalError, TransientError
 from opssc_operator.ledger.deployments import Deployments, StepDone
-from opssc_operator.ledger.initializations import DONE_BEFORE, Initializations
+from opssc_operator.ledger.initializations import CALL_AGAIN_SECONDS, DONE_BEFORE, Initializations
 
 if TYPE_CHECKING:
     from opssc_operator.ledger.peers import OwnPeers
@@ -88,6 +89,32 @@ async def test_a_chaincode_that_refuses_its_init_call_says_why_and_is_called_aga
 
 async def test_an_init_call_that_another_organization_made_is_done() -> None:
     assert await initialize(ChaincodeError(500, f"chaincode 'basic' {DONE_BEFORE}")) == StepDone()
+
+
+async def test_an_init_call_without_an_answer_is_not_made_again_while_peers_may_wait_for_a_server() -> None:
+    # Given
+    calls = Initializations("Org1MSP", cast("OwnPeers", Peers(DeadlineExceeded("peer0:7051", "no answer"))))
+    due = InitObserved(initialized=False)
+    before = await calls.observe("mychannel", DEFINITION, (), due)
+
+    # When
+    with pytest.raises(TransientError):
+        await calls.call("mychannel", DEFINITION, INIT, "peer0")
+
+    # Then
+    after = await calls.observe("mychannel", DEFINITION, (), due)
+    assert before.wait_seconds == 0.0
+    assert CALL_AGAIN_SECONDS - 10.0 < after.wait_seconds <= CALL_AGAIN_SECONDS
+    assert not calls.is_proved("mychannel", DEFINITION)
+
+
+async def test_what_own_peers_showed_once_is_not_asked_for_again() -> None:
+    calls = Initializations("Org1MSP", cast("OwnPeers", Peers(TransportError("peer0:7051", "refused"))))
+
+    await calls.observe("mychannel", DEFINITION, (), InitObserved(initialized=True))
+
+    assert calls.is_proved("mychannel", DEFINITION)
+    assert (await calls.observe("mychannel", DEFINITION, (), InitObserved(None))).initialized
 
 
 @pytest.mark.parametrize("reason", STEPS)

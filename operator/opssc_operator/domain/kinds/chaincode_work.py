@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -24,9 +23,10 @@ from opssc_operator.domain.deployment import (
 from opssc_operator.domain.initialization import InitObserved, decide_initialization, needs_look
 from opssc_operator.domain.keeping import Origin, judge_origin
 from opssc_operator.domain.observation import ProposalObserved, voting_observed
+from opssc_operator.domain.pauses import soonest
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.reporting import missing_reports
-from opssc_operator.domain.runtime import RuntimeSeen, judge_reach
+from opssc_operator.domain.runtime import RuntimeSeen, judge_reach, look_again
 from opssc_operator.domain.servers import ServerLook, judge_runtime
 from opssc_operator.domain.stage import Conditions, Stage
 from opssc_operator.domain.verdict import Verdict, no, yes
@@ -87,7 +87,7 @@ class ChaincodeWork:
             follows=None if _is_past(deployment) else self.target.channel,
             reports=reports,
             vote_problems=self._vote_problems(),
-            requeue_seconds=self._look_again(deployment.requeue_seconds if acts else None),
+            requeue_seconds=look_again(self.runtime, deployment.requeue_seconds if acts else None),
         )
         if aside is not None or observed.newcomer:
             return stage
@@ -155,9 +155,8 @@ class ChaincodeWork:
             stage = replace(stage, ready=no(decided.verdict.reason, decided.verdict.message))
         if observed.is_suspended:
             return stage
-        pauses = [seconds for seconds in (stage.requeue_seconds, decided.requeue_seconds) if seconds is not None]
         actions = (*stage.actions, decided.action) if decided.action is not None else stage.actions
-        return replace(stage, actions=actions, requeue_seconds=min(pauses, default=None))
+        return replace(stage, actions=actions, requeue_seconds=soonest(stage.requeue_seconds, decided.requeue_seconds))
 
     def _runtime_condition(self, deployment: DeploymentDecision) -> Conditions:
         """What the chaincode server of the package does, while the definition is not replaced."""
@@ -169,13 +168,6 @@ class ChaincodeWork:
         # Nobody waits for what others run: it is shown, and Ready does not depend on it.
         seen = judge_reach(self.runtime) or managed
         return {} if seen is None else {ConditionType.RUNTIME_READY: seen}
-
-    def _look_again(self, seconds: float | None) -> float | None:
-        verdict = judge_reach(self.runtime)
-        if self.runtime is None or verdict is None or verdict.holds or math.isinf(self.runtime.again_seconds):
-            return seconds
-        pause = self.runtime.again_seconds
-        return pause if seconds is None else min(seconds, pause)
 
     def _reports(
         self, observed: ProposalObserved, deployment: DeploymentDecision, aside: Verdict | None

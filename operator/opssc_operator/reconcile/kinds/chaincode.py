@@ -17,14 +17,14 @@ from opssc_operator.api.vote import Vote
 from opssc_operator.domain.choices import choose, refuse
 from opssc_operator.domain.content import build_definition
 from opssc_operator.domain.deployment import Approve, Commit, Target, has_passed, is_committed
-from opssc_operator.domain.initialization import Initialize, holders, needs_look, reported_calls
+from opssc_operator.domain.initialization import Initialize, holders, needs_look, read_runtime, reported_calls
 from opssc_operator.domain.installation import Install
 from opssc_operator.domain.kinds.chaincode import ChaincodeKind
 from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Outset, Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.report import own_report
-from opssc_operator.domain.runtime import RuntimeSeen, find_server
+from opssc_operator.domain.runtime import RuntimeSeen, find_server, name_server
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import Grounds, judge_staleness, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
@@ -129,8 +129,9 @@ class ChaincodeWorker:
         )
         work = replace(work, runtime=_look_at_runtime(work, observed, session))
         if needs_look(target, deployment):
+            shown = read_runtime(target.definition.name, holders(deployment), work.runtime)
             seen = await session.initializations.observe(
-                target.channel, target.definition, reported_calls(facts), holders(deployment)
+                target.channel, target.definition, reported_calls(facts), shown
             )
             work = replace(work, initialization=seen)
         return replace(observed, work=work)
@@ -161,9 +162,30 @@ def _look_at_runtime(
     target, peers = work.target, tuple(peer.name for peer in work.deployment.peers if peer.installed)
     # Which packages share an address is not known before the ledger is.
     known = session.view.loaded and is_committed(target, work.deployment)
-    if target.package_id is None or not peers or not known:
+    if target.package_id is None or not peers or not known or not _runs(work):
         return None
+
+    def changed() -> None:
+        session.wake(observed.ref)
+
     content = None if work.choice is None else work.choice.content
-    server = find_server(content, target.package_id, session.view.outlines())
-    runtime = Runtime(target.channel, target.definition.name, target.package_id, peers, server)
-    return session.runtimes.look(runtime, lambda: session.wake(observed.ref))
+    named = name_server(content) or session.package_servers.find(target.package_id, peers, changed)
+    if named is None:
+        return None
+    definition, installed = target.definition, {each for peer in session.peers.all for each in peer.packages}
+    runtime = Runtime(
+        target.channel,
+        definition.name,
+        definition.sequence,
+        target.package_id,
+        peers,
+        find_server(named, target.package_id, session.view.outlines(), installed),
+        init_due=definition.init_required and not session.initializations.is_proved(target.channel, definition),
+    )
+    return session.runtimes.look(runtime, changed)
+
+
+def _runs(work: ChaincodeWork) -> bool:
+    """Whether own peers run this proposal's package: another accepted one may have the same definition."""
+    approval = work.deployment.approval
+    return work.superseded_by is None and (approval is None or approval.package_id == work.target.package_id)
