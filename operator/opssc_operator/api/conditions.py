@@ -122,6 +122,7 @@ class Reason(StrEnum):
     UNTRUSTED_SOURCE = "UntrustedSource"
     DOWNLOAD_FAILED = "DownloadFailed"
     DELTA_MISMATCH = "DeltaMismatch"
+    PEER_TOO_OLD = "PeerTooOld"
     NOT_A_MEMBER = "NotAMember"
     ORDERERS_REFUSE = "OrderersRefuse"
     REFUSED_BY_CONTRACT = "RefusedByContract"

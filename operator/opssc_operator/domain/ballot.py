@@ -28,14 +28,20 @@ TERMINAL_PLAN_REASONS: Final = frozenset(
         Reason.NOT_A_MEMBER,
         Reason.PACKAGE_ID_MISMATCH,
         Reason.PACKAGE_INVALID,
+        Reason.PEER_TOO_OLD,
         Reason.SEQUENCE_CONFLICT,
         Reason.UNSUPPORTED_BY_THIS_VERSION,
         Reason.UNTRUSTED_SOURCE,
     }
 )
 """Why a manifest cannot be proposed until somebody changes it or the channel (which is noticed by itself)."""
-PLAN_AGAIN_SECONDS: Final = {Reason.DEFINITION_NOT_FOUND: 10.0, Reason.DEFINITION_INVALID: 10.0}
-"""How soon to look again for what is kept in objects that nobody watches."""
+PLAN_AGAIN_SECONDS: Final = {
+    Reason.AWAITING_VERIFICATION: 10.0,
+    Reason.DEFINITION_INVALID: 10.0,
+    Reason.DEFINITION_NOT_FOUND: 10.0,
+    Reason.PEER_TOO_OLD: 30.0,
+}
+"""How soon to look again for what is kept in objects that nobody watches, and at own peers."""
 
 
 def decide_unproposed(observed: ProposalObserved) -> Stage:

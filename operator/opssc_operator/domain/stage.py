@@ -13,8 +13,12 @@ from opssc_operator.domain.observation import NOTHING_YET, ProposalObserved
 from opssc_operator.domain.report import ReportWish
 from opssc_operator.domain.verdict import Verdict
 
-VERIFY_AGAIN_SECONDS: Final = {Reason.AWAITING_VERIFICATION: 5.0, Reason.CHANNEL_NOT_FOUND: 30.0}
-"""How soon to look again for what the own peer does not show yet; no event tells that it does."""
+VERIFY_AGAIN_SECONDS: Final = {
+    Reason.AWAITING_VERIFICATION: 5.0,
+    Reason.CHANNEL_NOT_FOUND: 30.0,
+    Reason.PEER_TOO_OLD: 30.0,
+}
+"""How soon to look again for what the own peers do not show yet, or are not yet; no event tells that it changed."""
 
 STALE_AGAIN_SECONDS: Final = 10.0
 """How soon to look whether somebody has proposed anew what is stale; no event of this proposal tells."""

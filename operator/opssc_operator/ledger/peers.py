@@ -23,6 +23,7 @@ from fabric_admin.transport import Connection, Endpoint
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import PeerSource
 from opssc_operator.domain.installation import PeerState
+from opssc_operator.domain.releases import PeerRelease
 from opssc_operator.errors import TransientError
 from opssc_operator.ledger.installs import Installs
 from opssc_operator.ledger.translate import explain, reason_of
@@ -103,7 +104,9 @@ class OwnPeer:
     packages: set[str] = field(default_factory=set)
     silence: Silence | None = None
     line: Line | None = None
-    """Which releases of Fabric it is of; None while nobody asked."""
+    """Which releases of Fabric it was last seen to be of; None while it never said."""
+    line_stands: bool = False
+    """Whether it need not be asked for them again."""
     installs: Installs = field(init=False, repr=False)
     connection: Connection = field(init=False, repr=False)
     lifecycle: Lifecycle = field(init=False, repr=False)
@@ -147,27 +150,42 @@ class OwnPeer:
         """Drop what was seen, so that the next look asks the peer again."""
         self.joined = frozenset()
         self.packages.clear()
-        self.line = None
+        self.line_stands = False
 
     async def fetch_channels(self) -> frozenset[str]:
         """Ask the peer which channels it has joined; raises FabricError."""
         self.joined = frozenset(await self.system.channels(timeout_seconds=QUERY_SECONDS))
         if self.silence is not None:
             # While it was away, it may have lost packages or got what it lacked, another release among it.
-            self.silence = self.line = None
+            self.silence, self.line_stands = None, False
             self.packages.clear()
             self.installs.retry_now()
         return self.joined
 
-    async def fetch_line(self, channel: str) -> Line:
-        """Which releases the peer is of, by what it offers in a channel it has joined; raises FabricError."""
-        if self.line is None:
-            try:
-                await self.lifecycle.query_approved_all(channel, timeout_seconds=QUERY_SECONDS)
-                self.line = Line.FABRIC_3
-            except NotOffered:
-                self.line = Line.FABRIC_2_5
-        return self.line
+    async def fetch_release(self, channel: str) -> PeerRelease:
+        """Which releases the peer is of, or last said it was; the newest where it is not in the channel.
+
+        What it offers there tells. As in ``observe``, no answer is an answer, and who just gave none is not asked.
+        """
+        if self.silence is not None and self._now() < self.silence.until:
+            return PeerRelease(self.name, self.line, self.silence.problem)
+        try:
+            if channel not in self.joined and channel not in await self.fetch_channels():
+                return PeerRelease(self.name, Line.FABRIC_3)
+            await self._read_line(channel)
+        except FabricError as exc:
+            return PeerRelease(self.name, self.line, explain(exc))
+        return PeerRelease(self.name, self.line)
+
+    async def _read_line(self, channel: str) -> None:
+        if self.line_stands:
+            return
+        try:
+            await self.lifecycle.query_approved_all(channel, timeout_seconds=QUERY_SECONDS)
+            self.line = Line.FABRIC_3
+        except NotOffered:
+            self.line = Line.FABRIC_2_5
+        self.line_stands = True
 
     async def look(self) -> None:
         """Ask for the joined channels; a peer that does not answer has joined none for now."""
@@ -239,18 +257,9 @@ class OwnPeers:
         for peer in self.all:
             peer.forget()
 
-    async def oldest_line(self, channel: str) -> Line:
-        """The oldest releases among the own peers in a channel, the newest where none is; raises FabricError.
-
-        A configuration that a peer does not support stops it, so the oldest one counts.
-        """
-        asked = [peer for peer in self.all if channel in peer.joined]
-        answers = await asyncio.gather(*(peer.fetch_line(channel) for peer in asked), return_exceptions=True)
-        lines = {answer for answer in answers if isinstance(answer, Line)}
-        failed = next((answer for answer in answers if isinstance(answer, BaseException)), None)
-        if failed is not None and (not lines or not isinstance(failed, FabricError)):
-            raise failed
-        return Line.FABRIC_2_5 if Line.FABRIC_2_5 in lines else Line.FABRIC_3
+    async def fetch_releases(self, channel: str) -> tuple[PeerRelease, ...]:
+        """Which releases every peer is of that may be in a channel, asked in parallel."""
+        return tuple(await asyncio.gather(*(peer.fetch_release(channel) for peer in self.all)))
 
     def get(self, name: str) -> OwnPeer:
         """The peer of this name; raises KeyError."""

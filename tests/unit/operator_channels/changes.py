@@ -115,6 +115,10 @@ EVERY_CHANGE: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "/Channel/Orderer/ConsensusType",
     ),
 }
+NEWER: dict[str, Any] = {
+    "changes": [{"type": "setCapability", "setCapability": {"section": "Channel", "level": "V3_0"}}]
+}
+"""What peers of Fabric 2.5 stop at."""
 IN_A_CONFIG_MAP = {"configMapRef": {"name": "org4"}}
 RECIPE: dict[str, Any] = {
     "members": [{"mspID": ORG1, "definitionFrom": {"inline": definition(ORG1)}}],

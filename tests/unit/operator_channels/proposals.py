@@ -11,7 +11,6 @@ from unit.fabric.channel import NOW, person
 from unit.operator_channels.changes import ORG1, config, spec, stated
 
 from fabric_admin import channelconfig
-from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import (
     DEFAULT_CHARTER,
@@ -66,7 +65,7 @@ def planned(fields: dict[str, Any], **more: Any) -> Plan | Preview | Verdict:
         governance=more.pop("governance", False),
         charter=DEFAULT_CHARTER,
         now=NOW,
-        line=more.pop("line", Line.FABRIC_3),
+        peers=more.pop("peers", ()),
     )
     return plan_channel(planning)
 
@@ -141,10 +140,9 @@ def work_of(facts: Facts, **more: Any) -> UpdateWork:
     return UpdateWork(change, None, **{"refusal": refusal, **more})
 
 
-def verdict_on(of: Proposal, start: ChannelConfig, line: Line = Line.FABRIC_3) -> Verdict:
+def verdict_on(of: Proposal, start: ChannelConfig) -> Verdict:
     content = of.content
-    delta = delta_of(content, start, governance=False, at=of.created_time, line=line)  # type: ignore[arg-type]
-    rules = UpdateRules(content, delta)  # type: ignore[arg-type]
+    rules = UpdateRules(content, delta_of(content, start, governance=False, at=of.created_time))  # type: ignore[arg-type]
     if rules.refused:
         return rules.judge_content(of)
     pinned = replace(view_of(start), members=start.all_members)

@@ -14,7 +14,6 @@ from unit.operator_channels.changes import ORG1, ORG2, ORG3, RECIPE, config, con
 from unit.operator_channels.proposals import planned, proposed, verdict_on
 
 from fabric_admin import channelconfig
-from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import Consenter
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.channels.application import ChangeRefused
@@ -284,22 +283,3 @@ def test_a_raw_update_is_looked_at_as_closely() -> None:
 
     assert isinstance(found, Verdict)
     assert f"{CONSENSUS}: " in found.message
-
-
-def test_a_capability_of_newer_nodes_is_refused_where_own_peers_are_older() -> None:
-    # Given
-    start = config(channel.OLD_PROFILE)
-    newer = {"changes": [changing("setCapability", section="Channel", level="V3_0")]}
-
-    # When
-    refused = planned(newer, on=start, line=Line.FABRIC_2_5)
-    proposal = proposed(newer, on=start)
-    older, newest = (verdict_on(proposal, start, line) for line in (Line.FABRIC_2_5, Line.FABRIC_3))
-
-    # Then: neither proposed nor agreed to
-    assert isinstance(refused, Verdict)
-    assert (refused.reason, older.reason) == (Reason.INVALID_SPEC, Reason.DELTA_MISMATCH)
-    for verdict in (refused, older):
-        assert "V3_0" in verdict.message
-        assert "/Channel" in verdict.message
-    assert newest.holds

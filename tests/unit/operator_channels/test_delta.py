@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fabric_protos.msp import msp_config_pb2
+from fabric_protos.orderer import configuration_pb2 as orderer_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.fabric import channel
@@ -16,6 +18,7 @@ from unit.fabric.channel import NOW, admins
 from unit.operator_channels.changes import (
     ADDED,
     EVERY_CHANGE,
+    NEWER,
     ORDERER,
     ORG1,
     ORG2,
@@ -27,6 +30,7 @@ from unit.operator_channels.changes import (
 )
 
 from fabric_admin import channelconfig
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import OrganizationDefinition, Rule, change_types
 from opssc_operator.domain.channels.application import ChangeRefused
@@ -56,6 +60,47 @@ def test_a_change_becomes_an_update_with_its_rule_and_its_lines(name: str) -> No
 
     assert delta.rule == Rule.model_validate_json(json.dumps(rule))
     assert any(shown[2:].startswith(line) for shown in delta.lines), delta.lines
+
+
+OLD, BATCH = config(channel.OLD_PROFILE), {"setBatch": {"maxMessageCount": 7}}
+RAISED = {"setCapability": NEWER["changes"][0]["setCapability"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "on", "line"),
+    [
+        pytest.param(RAISED, OLD, Line.FABRIC_3, id="newer-level"),
+        pytest.param(EVERY_CHANGE["setCapability"][0], OLD, Line.FABRIC_2_5, id="level-that-all-know"),
+        pytest.param(BATCH, OLD, Line.FABRIC_2_5, id="another-change"),
+        pytest.param(BATCH, config(), Line.FABRIC_2_5, id="the-channel-has-the-newer-level"),
+    ],
+)
+def test_what_an_update_brings_says_which_releases_take_it(
+    change: dict[str, Any], on: ChannelConfig, line: Line
+) -> None:
+    assert delta_of(change, on=on).line is line
+
+
+def test_blocks_of_bft_take_newer_releases_as_well() -> None:
+    # Given: etcdraft in maintenance mode
+    start = channel.load(channelconfig.edits.set_maintenance(OLD.config, on=True))
+    consenters = tuple(channel.consenter(number) for number in (1, 2, 3))
+    bft = channel.build(replace(channel.BFT_PROFILE, consenters=consenters)).channel_group.groups["Orderer"]
+    updated = channelconfig.edits.tree.copy(start.config)
+    orderer = updated.channel_group.groups["Orderer"]
+    for name in ("Orderers", "ConsensusType"):
+        orderer.values[name].CopyFrom(bft.values[name])
+    orderer.policies["BlockValidation"].policy.CopyFrom(bft.policies["BlockValidation"].policy)
+    consensus = orderer_pb2.ConsensusType.FromString(orderer.values["ConsensusType"].value)
+    consensus.state = orderer_pb2.ConsensusType.STATE_MAINTENANCE
+    orderer.values["ConsensusType"].value = consensus.SerializeToString()
+    update = channelconfig.compute_update(channel.CHANNEL, start.config, updated).SerializeToString(deterministic=True)
+
+    # When
+    delta = judge_update(start, update, governance=False, at=NOW)
+
+    # Then
+    assert delta.line is Line.FABRIC_3
 
 
 @pytest.mark.parametrize("name", EVERY_CHANGE)

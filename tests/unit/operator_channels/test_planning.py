@@ -11,10 +11,11 @@ import pytest
 from fabric_protos.common import configtx_pb2
 from unit.fabric import channel
 from unit.fabric.channel import NOW
-from unit.operator_channels.changes import IN_A_CONFIG_MAP, ORG2, RECIPE, config, definition, spec, stated
+from unit.operator_channels.changes import IN_A_CONFIG_MAP, NEWER, ORG2, RECIPE, config, definition, spec, stated
 from unit.operator_channels.proposals import ACL, plan, plan_update, planned, proposed, verdict_on
 
 from fabric_admin import channelconfig
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import OrganizationDefinition, ProposalDocument
 from opssc_operator.api.conditions import Reason
@@ -25,6 +26,7 @@ from opssc_operator.domain.channels.planning import next_revision
 from opssc_operator.domain.channels.verification import delta_of, judge_standing
 from opssc_operator.domain.kinds.channel_work import ChannelChange
 from opssc_operator.domain.planning import Plan, Preview
+from opssc_operator.domain.releases import PEERS_NOT_ASKED, PeerRelease
 from opssc_operator.domain.verdict import Verdict
 
 
@@ -42,6 +44,22 @@ def test_a_dry_run_shows_and_proposes_nothing() -> None:
     assert "nothing is on the ledger" in found.message
     assert isinstance(found.review, ChannelChange)
     assert any("qscc/GetChainInfo" in line for line in found.review.lines)
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["proposed", "shown"])
+def test_what_own_peers_of_an_older_release_would_stop_at_is_not_planned(*, dry_run: bool) -> None:
+    # Given
+    start, fields = config(channel.OLD_PROFILE), {**NEWER, "dryRun": dry_run}
+    old, new = PeerRelease("peer0", Line.FABRIC_2_5), PeerRelease("peer0", Line.FABRIC_3)
+
+    # When
+    unasked, refused, found = (planned(fields, on=start, peers=peers) for peers in (None, (old,), (new,)))
+
+    # Then
+    assert unasked is PEERS_NOT_ASKED
+    assert isinstance(refused, Verdict)
+    assert (refused.status, refused.reason) == ("False", Reason.PEER_TOO_OLD)
+    assert isinstance(found, Preview if dry_run else Plan)
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from unit.fabric_io.scripted import ScriptedNode
 
 from fabric_admin.capabilities import Line
 from fabric_admin.definition import ApprovedDefinition, Definition
-from fabric_admin.errors import ChaincodeError, TransportError
+from fabric_admin.errors import ChaincodeError, NotOffered, TransportError
 from fabric_admin.transport import Endpoint
 from fabric_devnet.crypto import CertificateAuthority
 from opssc_operator.ledger.kept import fetch_approval
 from opssc_operator.ledger.peers import OwnPeer, OwnPeers, PeerAddress
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 CHANNEL = "mychannel"
 OFFERED = proposal_response_pb2.Response(status=200)
@@ -159,23 +159,92 @@ async def test_only_peers_that_answer_are_outside_a_channel(peers: OwnPeers) -> 
 
 
 @pytest.mark.parametrize(
-    ("answers", "line"),
+    ("answers", "lines"),
     [
-        pytest.param((OFFERED, OFFERED), Line.FABRIC_3, id="new-ones"),
-        pytest.param((OFFERED, UNMAPPED), Line.FABRIC_2_5, id="one-is-older"),
-        pytest.param((UNMAPPED, None), Line.FABRIC_2_5, id="the-other-is-silent"),
-        pytest.param((OFFERED, None), Line.FABRIC_3, id="the-silent-one-is-not-waited-for"),
+        pytest.param((OFFERED, OFFERED), (Line.FABRIC_3, Line.FABRIC_3), id="new-ones"),
+        pytest.param((OFFERED, UNMAPPED), (Line.FABRIC_3, Line.FABRIC_2_5), id="one-is-older"),
+        pytest.param((OFFERED, None), (Line.FABRIC_3, None), id="one-is-silent"),
     ],
 )
-async def test_the_oldest_release_among_own_peers_counts(
-    answers: tuple[proposal_response_pb2.Response | None, ...], line: Line
+async def test_which_releases_peers_are_of_is_not_guessed(
+    answers: tuple[proposal_response_pb2.Response | None, ...], lines: tuple[Line | None, ...]
 ) -> None:
     async with nodes(*answers) as peers:
-        assert await peers.oldest_line(CHANNEL) is line
+        found = await peers.fetch_releases(CHANNEL)
+    assert tuple(each.line for each in found) == lines
+    assert [bool(each.problem) for each in found] == [line is None for line in lines]
 
 
-async def test_what_releases_peers_are_of_is_not_guessed() -> None:
-    async with nodes(None, None) as peers:
-        with pytest.raises(TransportError):
-            await peers.oldest_line(CHANNEL)
-        assert await peers.oldest_line("elsewhere") is Line.FABRIC_3
+class Node:
+    """A peer of one channel that is of a release, or away."""
+
+    def __init__(self) -> None:
+        self.line, self.channels_joined, self.is_away, self.asked = Line.FABRIC_3, [CHANNEL], False, 0
+
+    async def channels(self, **_: object) -> list[str]:
+        self._answer()
+        return self.channels_joined
+
+    async def query_approved_all(self, *_: object, **__: object) -> None:
+        self._answer()
+        if self.line is Line.FABRIC_2_5:
+            raise NotOffered("QueryApprovedChaincodeDefinitions", "3.0", "query each name")
+
+    def _answer(self) -> None:
+        self.asked += 1
+        if self.is_away:
+            raise TransportError("peer0", "gone")
+
+
+def away(peer: OwnPeer) -> None:
+    peer._lose(TransportError("peer0", "gone"))
+
+
+@pytest.mark.parametrize("go", [pytest.param(OwnPeer.forget, id="looked-at-anew"), pytest.param(away, id="silent")])
+async def test_what_a_peer_said_it_is_stands_while_it_is_away_and_is_read_when_it_is_back(
+    peers: OwnPeers, go: Callable[[OwnPeer], None]
+) -> None:
+    # Given
+    peer, node = peers.all[0], Node()
+    peer.system, peer.lifecycle = cast("Any", node), cast("Any", node)
+    before = await peer.fetch_release(CHANNEL)
+
+    # When
+    node.is_away = True
+    go(peer)
+    meanwhile = await peer.fetch_release(CHANNEL)
+    node.is_away, node.line = False, Line.FABRIC_2_5
+    await peer.fetch_channels()
+    after = await peer.fetch_release(CHANNEL)
+
+    # Then
+    assert (before.line, meanwhile.line, after.line) == (Line.FABRIC_3, Line.FABRIC_3, Line.FABRIC_2_5)
+    assert (bool(before.problem), bool(meanwhile.problem), bool(after.problem)) == (False, True, False)
+
+
+async def test_a_peer_that_is_not_in_the_channel_need_not_be_of_any_release(peers: OwnPeers) -> None:
+    # Given
+    peer, node = peers.all[0], Node()
+    peer.system, peer.lifecycle = cast("Any", node), cast("Any", node)
+    node.line, node.channels_joined = Line.FABRIC_2_5, []
+
+    # When
+    peer.forget()
+    found = await peer.fetch_release(CHANNEL)
+
+    # Then
+    assert (found.line, found.problem) == (Line.FABRIC_3, "")
+
+
+async def test_who_is_silent_is_not_waited_for_to_say_its_release(peers: OwnPeers) -> None:
+    # Given
+    peer, node = peers.all[0], Node()
+    peer.system, peer.lifecycle = cast("Any", node), cast("Any", node)
+    away(peer)
+
+    # When
+    found = await peer.fetch_release(CHANNEL)
+
+    # Then
+    assert (found.line, node.asked) == (None, 0)
+    assert "gone" in found.problem

@@ -13,7 +13,6 @@ from unit.operator_channels.changes import ORG1
 from unit.operator_channels.proposals import view_of
 from unit.operator_runtime.charters import DefaultCharter
 
-from fabric_admin.capabilities import Line
 from opssc_operator.ledger.config_blocks import ConfigBlock
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from opssc_chaincode.model import Facts
     from opssc_operator.api.refs import ProposalRef
     from opssc_operator.domain.channel import ChannelView
+    from opssc_operator.domain.releases import PeerRelease
 
 
 class Session:
@@ -74,14 +74,17 @@ class Peers:
     """Own peers, which are in every channel unless it is said that they are in none."""
 
     inside = True
+    releases: tuple[PeerRelease, ...] = ()
+    asked = 0
 
     def know(self, channel: str) -> bool:
         del channel
         return self.inside
 
-    async def oldest_line(self, channel: str) -> Line:
+    async def fetch_releases(self, channel: str) -> tuple[PeerRelease, ...]:
         del channel
-        return Line.FABRIC_3
+        self.asked += 1
+        return self.releases
 
 
 class Reader:

@@ -15,8 +15,9 @@ from fabric_protos.common import configtx_pb2
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
-from fabric_admin.capabilities import Line
+from fabric_admin.capabilities import KNOWN_LEVELS, Line
 from fabric_admin.channelconfig import (
+    BFT,
     ChannelConfig,
     Verdict,
     check_consenters,
@@ -46,7 +47,8 @@ class Delta:
 
     ``update`` is pb(ConfigUpdate), ``lines`` the difference for people, ``verdicts`` who decides about each element
     while nobody has signed, ``rule`` the organizations that must agree: every mod_policy that is touched. ``audience``
-    are the only ones whom orderers show its block, those that run orderers, when it brings maintenance mode.
+    are the only ones whom orderers show its block, those that run orderers, when it brings maintenance mode. ``line``
+    are the oldest releases whose peers go on after it.
     """
 
     update: bytes
@@ -54,27 +56,23 @@ class Delta:
     verdicts: tuple[Verdict, ...]
     rule: Rule
     audience: tuple[str, ...] | None = None
+    line: Line = Line.FABRIC_2_5
 
 
-def compute_delta(
-    config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime, line: Line = Line.FABRIC_3
-) -> Delta:
+def compute_delta(config: ChannelConfig, changes: Sequence[Change], *, governance: bool, at: datetime) -> Delta:
     """The delta of ``changes``; raises ChangeRefused naming the change or the element, and what to do instead.
 
     ``at`` is the moment new certificates have to be valid: the same for whoever computes a proposal's delta again.
-    ``line`` is that of the nodes that are to take it.
     """
     updated = apply_changes(config.config, changes, governance=governance)
     try:
         update = compute_update(config.channel_id, config.config, updated)
     except ConfigError as exc:
         raise ChangeRefused(f"changes: the channel has all of this already ({exc})", exc.element) from exc
-    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance, at=at, line=line)
+    return judge_update(config, update.SerializeToString(deterministic=True), governance=governance, at=at)
 
 
-def judge_update(
-    config: ChannelConfig, update: bytes, *, governance: bool, at: datetime, line: Line = Line.FABRIC_3
-) -> Delta:
+def judge_update(config: ChannelConfig, update: bytes, *, governance: bool, at: datetime) -> Delta:
     """The delta an update is; raises ChangeRefused when it does not fit, harms the channel, or nobody can decide it.
 
     What an orderer would refuse whoever signs is refused here, before anybody is asked.
@@ -82,7 +80,7 @@ def judge_update(
     _refuse_flood(update, config.config.channel_group)
     try:
         refuse_first(find_update_hazards(config, update, governance=governance))
-        updated = config.rehearse(update, now=at, line=line)
+        updated = config.rehearse(update, now=at)
         check_consenters(config, updated, at)
         refuse_first(find_certificate_hazards(config, updated, at))
         lines = diff(config.config, updated.config)
@@ -94,12 +92,23 @@ def judge_update(
         raise ChangeRefused(exc.explanation, exc.element) from exc
     except ConfigError as exc:
         raise ChangeRefused(str(exc), exc.element) from exc
-    return Delta(update, lines, verdicts, _rule(config, verdicts), _audience(updated))
+    return Delta(update, lines, verdicts, _rule(config, verdicts), _audience(updated), _line(config, updated))
 
 
 def _audience(updated: ChannelConfig) -> tuple[str, ...] | None:
     """Who alone gets the block of an update, if not every member (Fabric: common/deliver/acl.go)."""
     return updated.orderer_members if updated.consensus.in_maintenance else None
+
+
+def _line(config: ChannelConfig, updated: ChannelConfig) -> Line:
+    """The oldest releases whose peers go on after an update; a channel that is newer already has no older ones."""
+    return Line.FABRIC_3 if _is_newer(updated) and not _is_newer(config) else Line.FABRIC_2_5
+
+
+def _is_newer(config: ChannelConfig) -> bool:
+    """Whether peers of Fabric 2.5 stop at a configuration, or at the blocks that follow it."""
+    unknown = any(config.capabilities.unknown(section, Line.FABRIC_2_5) for section in KNOWN_LEVELS)
+    return unknown or config.consensus_type == BFT
 
 
 def same_update(one: bytes, other: bytes) -> bool:

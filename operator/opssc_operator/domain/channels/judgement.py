@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from fabric_admin.errors import IdentityError
 from opssc_chaincode.model import ChannelContent, Facts, Proposal
@@ -21,7 +22,7 @@ class Judged:
     """``misfit`` and ``refusal`` are empty when the configuration takes the update, and an orderer would take it.
 
     ``own_problem`` says why a signature of the own administrator would not count there, ``audience`` who alone gets the
-    block that applies it, if not every member.
+    block that applies it, if not every member, and ``line`` are the oldest releases whose peers go on after it.
     """
 
     change: ChannelChange
@@ -30,6 +31,7 @@ class Judged:
     refusal: str = ""
     own_problem: str = ""
     audience: tuple[str, ...] | None = None
+    line: Line = Line.FABRIC_2_5
 
 
 def judge(
@@ -58,6 +60,7 @@ def judge(
         refusal="" if forecast.refusal is None else status_text(forecast.refusal.explanation),
         own_problem=_own_problem(config, own_creator),
         audience=delta.audience,
+        line=delta.line,
     )
 
 

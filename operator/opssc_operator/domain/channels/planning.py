@@ -9,7 +9,6 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig
 from opssc_chaincode.model import (
     SCHEMA,
@@ -39,6 +38,7 @@ from opssc_operator.domain.channels.founding import build_genesis, describe_crea
 from opssc_operator.domain.content import ContentError
 from opssc_operator.domain.kinds.channel_work import ChannelChange
 from opssc_operator.domain.planning import Plan, Preview, resolve_deadline
+from opssc_operator.domain.releases import PeerRelease, judge_releases
 from opssc_operator.domain.verdict import Verdict, no
 
 MAX_ID: Final = 58
@@ -49,7 +49,7 @@ _REVISION: Final = re.compile(r"^(?P<base>.+)-r(?P<number>[0-9]{1,3})$")
 class ChannelPlanning:
     """What planning needs: a configuration from the own peer, of the channel itself or of the ops channel (Create).
 
-    ``line`` is that of the own peers.
+    ``peers`` are the own ones that it may concern, None while they have not been asked.
     """
 
     own_msp_id: str
@@ -61,11 +61,14 @@ class ChannelPlanning:
     governance: bool
     charter: CharterInForce
     now: datetime
-    line: Line = Line.FABRIC_3
+    peers: tuple[PeerRelease, ...] | None = None
 
 
 def plan_channel(observed: ChannelPlanning) -> Plan | Preview | Verdict:
-    """The document for a manifest, or its preview for a dry run, or why there can be none."""
+    """The document for a manifest, or its preview for a dry run, or why there can be none.
+
+    ``PEERS_NOT_ASKED`` when that depends on the releases of own peers.
+    """
     try:
         if observed.spec.create is not None:
             return _plan_creation(observed)
@@ -82,12 +85,14 @@ def _plan_update(observed: ChannelPlanning) -> Plan | Preview | Verdict:
         message = f"{observed.own_msp_id} is not a member of channel {spec.channel}, so it cannot propose there"
         return no(Reason.NOT_A_MEMBER, message)
     changes = resolve_changes(spec, observed.definitions)
-    governance, now, line = observed.governance, observed.now, observed.line
     delta = (
-        compute_delta(config, changes, governance=governance, at=now, line=line)
+        compute_delta(config, changes, governance=observed.governance, at=observed.now)
         if spec.config_update is None
-        else judge_update(config, _raw(spec.config_update), governance=governance, at=now, line=line)
+        else judge_update(config, _raw(spec.config_update), governance=observed.governance, at=observed.now)
     )
+    unfit = judge_releases(delta.line, observed.peers)
+    if unfit is not None:
+        return unfit
     if spec.dry_run:
         return Preview(change_of(config.channel_id, delta), _preview_message(delta))
     content = update_content(spec.channel, changes, delta.update)

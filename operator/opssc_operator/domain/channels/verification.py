@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from fabric_admin.capabilities import Line
 from fabric_admin.channelconfig import ChannelConfig, Organization
 from opssc_chaincode.model import ChannelContent, Proposal, Rule
 from opssc_operator.api.conditions import Reason
@@ -76,22 +75,16 @@ class CreationRules:
 
 
 def delta_of(
-    content: ChannelContent,
-    config: ChannelConfig,
-    *,
-    governance: bool,
-    at: datetime,
-    line: Line = Line.FABRIC_3,
+    content: ChannelContent, config: ChannelConfig, *, governance: bool, at: datetime
 ) -> Delta | ChangeRefused:
     """What the content of an update amounts to on a configuration, or why it can not be made.
 
-    ``at`` is when it was proposed, so that everybody comes to the same conclusion whenever they look, and ``line`` that
-    of the own peers, which have to live with it.
+    ``at`` is when it was proposed, so that everybody comes to the same conclusion whenever they look.
     """
     try:
         if content.changes:
-            return compute_delta(config, content.changes, governance=governance, at=at, line=line)
-        return judge_update(config, content.update_bytes, governance=governance, at=at, line=line)
+            return compute_delta(config, content.changes, governance=governance, at=at)
+        return judge_update(config, content.update_bytes, governance=governance, at=at)
     except ChangeRefused as exc:
         return exc
 

@@ -42,6 +42,7 @@ from opssc_operator.domain.kinds.creation_work import JoinOrderer, JoinPeer
 from opssc_operator.domain.newest import Newest
 from opssc_operator.domain.observation import ProposalObserved
 from opssc_operator.domain.planning import Plan, Preview
+from opssc_operator.domain.releases import PEERS_NOT_ASKED, judge_releases
 from opssc_operator.domain.report import own_report
 from opssc_operator.domain.verdict import Verdict, no, unknown
 from opssc_operator.domain.verification import Grounds, verify_proposal
@@ -50,7 +51,6 @@ from opssc_operator.errors import Bug, TerminalError, TransientError
 from opssc_operator.kube.client import KubeClient
 from opssc_operator.ledger.session import OrganizationSession
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
-from opssc_operator.ledger.translate import translated
 from opssc_operator.reconcile.definitions import read_definitions
 from opssc_operator.reconcile.joining import admit
 from opssc_operator.reconcile.kinds.consenters import join_consenter, observe_consenters
@@ -116,21 +116,22 @@ class ChannelWorker:
         if taken is not None:
             return taken
         block = await session.config_blocks.in_force(spec.channel if spec.create is None else governance)
-        return await asyncio.to_thread(
-            plan_channel,
-            ChannelPlanning(
-                own_msp_id=session.msp_id,
-                proposal_id=observed.ref.id,
-                spec=spec,
-                view=block.view,
-                config=block.config,
-                definitions=definitions,
-                governance=spec.channel == governance,
-                charter=(await session.charters.succession()).current,
-                now=observed.now,
-                line=await _line(spec.channel, session),
-            ),
+        planning = ChannelPlanning(
+            own_msp_id=session.msp_id,
+            proposal_id=observed.ref.id,
+            spec=spec,
+            view=block.view,
+            config=block.config,
+            definitions=definitions,
+            governance=spec.channel == governance,
+            charter=(await session.charters.succession()).current,
+            now=observed.now,
         )
+        planned = await asyncio.to_thread(plan_channel, planning)
+        if planned is PEERS_NOT_ASKED:
+            asked = replace(planning, peers=await session.peers.fetch_releases(spec.channel))
+            planned = await asyncio.to_thread(plan_channel, asked)
+        return planned
 
     async def verify(self, proposal: Proposal, grounds: Grounds, session: OrganizationSession) -> Verdict:
         """Compute the delta anew on the pinned configuration, and compare."""
@@ -144,8 +145,7 @@ class ChannelWorker:
             return unknown(Reason.AWAITING_VERIFICATION, "the pinned config block cannot be read now")
         governance = _is_governance(content, session)
         proposed = proposal.created_time
-        line = await _line(content.channel, session)
-        delta = await asyncio.to_thread(delta_of, content, block.config, governance=governance, at=proposed, line=line)
+        delta = await asyncio.to_thread(delta_of, content, block.config, governance=governance, at=proposed)
         rules = UpdateRules(content, delta)
         if rules.refused:
             return rules.judge_content(proposal)
@@ -153,7 +153,7 @@ class ChannelWorker:
         return verify_proposal(rules, proposal, replace(grounds, pinned=all_of_them))
 
     async def review(self, observed: ProposalObserved, facts: Facts, session: OrganizationSession) -> ProposalObserved:
-        """See whether the configuration in force still takes the update, and what it changes there."""
+        """See whether configuration in force and own peers take the update, and what it changes there."""
         proposal = facts.proposal
         if not observed.verified.holds:
             return observed
@@ -163,7 +163,8 @@ class ChannelWorker:
         current = await session.reader.current(content.channel, max_age_seconds=STALENESS_SECONDS)
         judged = await self._judge(facts, current, session)
         if not judged.misfit:
-            return replace(observed, review=judged.change)
+            unfit = await _find_unfit(judged, content, session)
+            return replace(observed, review=judged.change, verified=unfit or observed.verified)
         successor, succeeded_by = await _successor(observed, proposal, session)
         verdict = no(Reason.STALE, moved_on(judged.misfit))
         return replace(observed, stale=verdict, successor=successor, succeeded_by=succeeded_by)
@@ -193,6 +194,9 @@ class ChannelWorker:
             successor, succeeded_by = await _successor(observed, proposal, session)
             work = UpdateWork(judged.change, None, misfit=judged.misfit, successor=successor, succeeded_by=succeeded_by)
             return replace(observed, work=work)
+        unfit = await _find_unfit(judged, content, session)
+        if unfit is not None:
+            return replace(observed, review=judged.change, verified=unfit)
         work = UpdateWork(
             judged.change,
             None,
@@ -300,10 +304,11 @@ class ChannelWorker:
         logger.info("submitted", extra={"proposal": str(observed.ref), "namespace": session.settings.namespace})
 
 
-async def _line(channel: str, session: OrganizationSession) -> Line:
-    """Which releases the own peers are of that the change concerns; raises TransientError."""
-    with translated(f"asking own peers for what they offer in channel {channel}", reason=Reason.PEER_UNREACHABLE):
-        return await session.peers.oldest_line(channel)
+async def _find_unfit(judged: Judged, content: ChannelContent, session: OrganizationSession) -> Verdict | None:
+    """Why own peers would stop at an update, or may; asked at every look, since peers are upgraded and come back."""
+    if judged.line is Line.FABRIC_2_5:
+        return None
+    return judge_releases(judged.line, await session.peers.fetch_releases(content.channel))
 
 
 def _content(proposal: Proposal) -> ChannelContent:
