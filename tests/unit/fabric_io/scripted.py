@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import grpc
@@ -70,3 +71,13 @@ class ScriptedNode(grpc.GenericRpcHandler):
             await asyncio.Event().wait()
         if self.status is not None:
             await context.abort(*self.status, self.trailers)
+
+
+@asynccontextmanager
+async def running(*nodes: ScriptedNode) -> AsyncIterator[None]:
+    """The nodes run until the block ends."""
+    async with AsyncExitStack() as stack:
+        for node in nodes:
+            await node.start()
+            stack.push_async_callback(node.stop)
+        yield

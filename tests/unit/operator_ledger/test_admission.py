@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fabric_protos.common import common_pb2, configtx_pb2
-from fabric_protos.orderer import ab_pb2
+from fabric_protos.common import common_pb2
 from unit.fabric.authority import authority
-from unit.fabric.channel import CHANNEL, PROFILE, person
-from unit.fabric_io.scripted import ScriptedNode
-from unit.operator_ledger.test_history import signed
+from unit.fabric.channel import CHANNEL, PROFILE
+from unit.fabric_io.scripted import running
+from unit.operator_ledger.clock import Clock
+from unit.operator_ledger.sites import FIRST, OWN, Site, welcome, with_other_data, with_other_genesis
 
-from fabric_admin import blocks, genesis
-from fabric_admin.channelconfig import edits
+from fabric_admin import genesis
 from fabric_admin.genesis import ApplicationOrganization
-from fabric_devnet.crypto import CertificateAuthority
 from opssc_operator.domain.joining import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PROVED_SECONDS, Standing
 from opssc_operator.ledger.admission import LOOKS_AT_ONCE, TURN_SECONDS, Admissions, Offer
 
@@ -27,72 +25,10 @@ if TYPE_CHECKING:
 
     from unit.fabric_io.scripted import Context
 
-FIRST = genesis.build(PROFILE)
-OWN = authority("Org4MSP").issue("client")
 NEW_MEMBER = ApplicationOrganization("Org4", authority("Org4MSP").config(), ())
 LONGEST = 20.0
 DEADLINE_SECONDS = 20.0
 FOREIGN = genesis.build(replace(PROFILE, channel_id="side"))
-
-
-class Site(ScriptedNode):
-    """An orderer with a chain, of which it sends the block that is asked for, or a status for every question."""
-
-    def __init__(self, *chain: common_pb2.Block, status: common_pb2.Status.ValueType | None = None) -> None:
-        super().__init__(CertificateAuthority.create("tlsca.test", "test"))
-        self.chain, self.refusal = chain, status
-        self.questions = 0
-
-    async def _stream(self, requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-        del context
-        self.questions += 1
-        payload = common_pb2.Payload.FromString(common_pb2.Envelope.FromString(await anext(requests)).payload)
-        start = ab_pb2.SeekInfo.FromString(payload.data).start
-        if self.refusal is not None:
-            yield ab_pb2.DeliverResponse(status=self.refusal).SerializeToString()
-            return
-        number = -1 if start.HasField("newest") else start.specified.number
-        yield ab_pb2.DeliverResponse(block=self.chain[number]).SerializeToString()
-
-
-def update(config: configtx_pb2.Config, number: int, previous: common_pb2.Block, signer: str) -> common_pb2.Block:
-    """A config block with this configuration."""
-    envelope = common_pb2.Envelope.FromString(FIRST.data.data[0])
-    payload = common_pb2.Payload.FromString(envelope.payload)
-    payload.data = configtx_pb2.ConfigEnvelope(config=config).SerializeToString()
-    envelope.payload = payload.SerializeToString()
-    block = signed(
-        envelope.SerializeToString(),
-        number=number,
-        previous=blocks.header_hash(previous.header),
-        msp_id=signer,
-    )
-    last = common_pb2.LastConfig(index=number)
-    metadata = common_pb2.Metadata.FromString(block.metadata.metadata[0])
-    metadata.value = common_pb2.OrdererBlockMetadata(last_config=last).SerializeToString()
-    del metadata.signatures[:]
-    node = person(signer, "orderer", "node1")
-    header = common_pb2.SignatureHeader(creator=node.creator, nonce=b"nonce").SerializeToString()
-    signature = node.sign(metadata.value + header + blocks.header_bytes(block.header))
-    metadata.signatures.append(common_pb2.MetadataSignature(signature_header=header, signature=signature))
-    block.metadata.metadata[0] = metadata.SerializeToString()
-    return block
-
-
-def welcome(msp_id: str = "Org4MSP", signer: str = "OrdererMSP") -> list[common_pb2.Block]:
-    """The genesis block, and a config block that lets an organization in."""
-    config = blocks.config_envelope(FIRST)[1].config
-    after = edits.add_organization(config, authority(msp_id).config(), name="newcomer")
-    return [FIRST, update(after, 1, FIRST, signer)]
-
-
-@asynccontextmanager
-async def running(*sites: Site) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        for site in sites:
-            await site.start()
-            stack.push_async_callback(site.stop)
-        yield
 
 
 async def ask(*sites: Site) -> Offer:
@@ -120,18 +56,6 @@ async def test_a_founding_member_gets_a_channel_of_one_block() -> None:
     offer = await ask(Site(founded))
 
     assert (offer.admission.standing, offer.genesis) == (Standing.MEMBER, founded)
-
-
-def with_other_genesis() -> list[common_pb2.Block]:
-    other = common_pb2.Block.FromString(FIRST.SerializeToString())
-    other.header.previous_hash = b"another"
-    return [other, *welcome()[1:]]
-
-
-def with_other_data() -> list[common_pb2.Block]:
-    other = common_pb2.Block.FromString(FIRST.SerializeToString())
-    other.header.data_hash = b"another"
-    return [other, *welcome()[1:]]
 
 
 @pytest.mark.parametrize(
@@ -162,16 +86,6 @@ async def test_a_listed_orderer_that_knows_more_is_believed_rather_than_one_that
 
     assert without_leader.admission.standing is Standing.OUTSIDE
     assert behind.admission.standing is Standing.MEMBER
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def test_orderers_that_refuse_are_asked_ever_more_rarely_about_a_channel() -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from fabric_protos.common import common_pb2
 from unit.fabric.channel import CHANNEL, person
-from unit.operator_ledger.test_admission import (
+from unit.fabric_io.scripted import running
+from unit.operator_ledger.sites import (
     FIRST,
     Site,
-    running,
     update,
     welcome,
     with_other_data,

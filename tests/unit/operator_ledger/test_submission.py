@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +12,7 @@ from fabric_protos.common import common_pb2
 from fabric_protos.gateway import gateway_pb2
 from fabric_protos.orderer import ab_pb2
 from unit.fabric.channel import ORDERERS, build, load, person
-from unit.fabric_io.scripted import ScriptedNode
+from unit.fabric_io.scripted import ScriptedNode, running
 
 from fabric_admin.channelconfig import edits
 from fabric_admin.gateway import Gateway
@@ -22,7 +22,7 @@ from opssc_operator.errors import TransientError
 from opssc_operator.ledger.submission import UpdateRefused, submit_update
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from fabric_admin.channelconfig import ChannelConfig
     from opssc_operator.ledger.peers import OwnPeers
@@ -64,15 +64,6 @@ class Peers:
         if self._connection is None:
             raise TransientError(f"no own peer answers on channel {channel}")
         return SimpleNamespace(admin_gateway=Gateway(self._connection, person("Org1MSP")))
-
-
-@asynccontextmanager
-async def running(*nodes: ScriptedNode) -> AsyncIterator[None]:
-    async with AsyncExitStack() as stack:
-        for each in nodes:
-            await each.start()
-            stack.push_async_callback(each.stop)
-        yield
 
 
 async def submit(peer: ScriptedNode | None, *orderers: ScriptedNode) -> None:

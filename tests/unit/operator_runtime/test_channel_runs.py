@@ -9,6 +9,7 @@ import pytest
 from unit.fabric.authority import END
 from unit.fabric.channel import PROFILE, build, load
 from unit.operator_domain.test_content import CHANNEL
+from unit.operator_ledger.clock import Clock
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.group import MIRRORED, ORIGIN_LABEL, Kind
@@ -69,16 +70,6 @@ class Cluster:
 
     async def post_event(self, *arguments: object, **words: object) -> None:
         """Events are not looked at here."""
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Orderers:

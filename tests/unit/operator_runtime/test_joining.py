@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from fabric_protos.common import common_pb2
+from unit.fabric_io.scripted import running
 from unit.operator_channels.changes import ORG1, ORG2
 from unit.operator_channels.proposals import agreed, observed, proposed
 from unit.operator_channels.test_admission import WELCOME
-from unit.operator_ledger.test_admission import OWN, Clock, Site, running, welcome
+from unit.operator_ledger.clock import Clock
+from unit.operator_ledger.sites import OWN, Site, welcome
 
 from opssc_operator.api.conditions import Reason
 from opssc_operator.api.organization import JoinMode
