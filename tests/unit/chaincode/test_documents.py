@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from unit.chaincode.packages import ARCHIVE, COLLECTION, GIT, K8S, find
 from unit.chaincode.strategies import (
     DIGEST,
     NOW,
@@ -47,27 +48,16 @@ def test_facts_have_one_encoding(known: Facts) -> None:
 
 
 def changed(path: str, value: Any) -> Callable[[Raw], None]:
-    """Set the member at a dotted path; a number is an index, None removes."""
+    """Set the member at a dotted path; None removes."""
 
     def change(raw: Raw) -> None:
-        *parents, last = path.split(".")
-        target: Any = raw
-        for parent in parents:
-            target = target[int(parent)] if parent.isdigit() else target[parent]
+        target, last = find(raw, path)
         if value is None:
             del target[last]
         else:
             target[last] = value
 
     return change
-
-
-COLLECTION = {"name": "secrets", "memberOrgsPolicy": "OR('Org1MSP.member')"}
-K8S = {"k8s": {"label": "basic_1.0", "image": {"name": "basic", "digest": DIGEST}}}
-ARCHIVE = {"archive": {"label": "basic", "sha256": "a" * 64, "urls": ["https://example.com/basic.tar.gz"]}}
-GIT = {
-    "git": {"label": "b", "repository": "https://example.com/a/b.git", "commit": "a" * 40, "language": "golang"},
-}
 
 
 @pytest.mark.parametrize(

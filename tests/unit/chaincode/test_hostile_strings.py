@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
 from unit.chaincode.identities import admin
 from unit.chaincode.ledger import Ledger
-from unit.chaincode.strategies import DIGEST, NOW, document, members
+from unit.chaincode.packages import ARCHIVE, COLLECTION, GIT, K8S, find
+from unit.chaincode.strategies import NOW, document, members
 
 from opssc_chaincode.canonical import dumps
 
@@ -30,22 +32,7 @@ HOSTILE = (
     "A" * 600_000,
 )
 """What could be taken for shell, path, template, YAML, address, option or text that shows as something else."""
-K8S = {"k8s": {"label": "basic_1.0", "image": {"name": "basic", "digest": DIGEST}}}
-ARCHIVE = {"archive": {"label": "basic", "sha256": "a" * 64, "urls": ["https://example.com/basic.tar.gz"]}}
-GIT = {
-    "git": {
-        "label": "b",
-        "repository": "https://example.com/a/b.git",
-        "commit": "a" * 40,
-        "path": "a",
-        "language": "golang",
-    }
-}
-COLLECTION = {
-    "name": "secrets",
-    "memberOrgsPolicy": "OR('Org1MSP.member')",
-    "endorsementPolicy": {"signature": "OR('Org1MSP.peer')"},
-}
+POLICY = {"signature": "OR('Org1MSP.peer')"}
 FIELDS = (
     "content.endorsementPlugin",
     "content.validationPlugin",
@@ -79,10 +66,12 @@ def base(field: str) -> dict[str, Any]:
     content = raw["content"]
     for package in (K8S, ARCHIVE, GIT):
         if field.startswith(f"content.package.{next(iter(package))}"):
-            content["package"] = {name: dict(of) for name, of in package.items()}
+            content["package"] = copy.deepcopy(package)
             del content["packageID"]
-    content["collections"] = [{**COLLECTION, "endorsementPolicy": {"signature": "OR('Org1MSP.peer')"}}]
-    content["endorsementPolicy"] = {"signature": "OR('Org1MSP.peer')"}
+    if "git" in content["package"]:
+        content["package"]["git"]["path"] = "a"
+    content["collections"] = [{**COLLECTION, "endorsementPolicy": dict(POLICY)}]
+    content["endorsementPolicy"] = dict(POLICY)
     content |= {"initRequired": True, "init": {"function": "Init", "args": ["blue"]}}
     raw["description"] = "a text"
     return raw
@@ -90,13 +79,10 @@ def base(field: str) -> dict[str, Any]:
 
 def changed(field: str, text: str) -> bytes:
     raw = base(field)
-    *parents, last = field.split(".")
-    place: Any = raw
-    for parent in parents:
-        place = place[int(parent)] if parent.isdecimal() else place[parent]
+    place, last = find(raw, field)
     if last == "channelPolicy":
         place.clear()
-    place[int(last) if last.isdecimal() else last] = text
+    place[last] = text
     return dumps(raw)
 
 
