@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 async def assert_refused(scenario: Scenario, member: Member, reason: str, words: str) -> None:
     """The member's vote counts and says why, its nodes are left alone, and the others are not held up."""
     name = scenario.ref.id
-    await member.until(
-        Kind.VOTE,
-        name,
-        lambda body: condition(body, ConditionType.READY).get("reason") == reason,
-        reason,
-        seconds=WITHIN_SECONDS,
-    )
+    await member.until_reason(Kind.VOTE, name, ConditionType.READY, reason, seconds=WITHIN_SECONDS)
     await scenario.until_true(ConditionType.READY, *(each for each in scenario.members if each is not member))
     await scenario.until(ConditionType.STALLED, "True", reason, member)
     told = member.objects.get(Kind.VOTE, name)

@@ -86,20 +86,14 @@ async def test_a_delta_that_is_not_its_changes_gets_no_vote_and_no_signature(
     ref = ProposalRef("Org1MSP", forged["id"])
 
     # Then
-    def refused(body: Body | None) -> bool:
-        return condition(body, ConditionType.VERIFIED).get("reason") == "DeltaMismatch"
-
+    verified, mirror = ConditionType.VERIFIED, mirror_name(ref)
     await asyncio.gather(
-        *(other.until(Kind.CHANNEL_PROPOSAL, mirror_name(ref), refused, "DeltaMismatch") for other in members[1:])
+        *(other.until_reason(Kind.CHANNEL_PROPOSAL, mirror, verified, "DeltaMismatch") for other in members[1:])
     )
     shown = members[1].objects.get(Kind.CHANNEL_PROPOSAL, mirror_name(ref)) or {}
     vote = manifests.build_vote(ref.creator, ref.id, content_hash=shown["status"]["contentHash"])
     await members[1].apply(vote)
-
-    def not_sent(body: Body | None) -> bool:
-        return condition(body, ConditionType.COUNTED).get("reason") == "DeltaMismatch"
-
-    await members[1].until(Kind.VOTE, vote["metadata"]["name"], not_sent, "not sent")
+    await members[1].until_reason(Kind.VOTE, vote["metadata"]["name"], ConditionType.COUNTED, "DeltaMismatch")
     facts = await facts_of(members[2], ref)
     assert [each.msp_id for each in facts.votes] == ["Org1MSP"]
     assert not facts.reports

@@ -115,12 +115,7 @@ async def refuted(forged: ProposalRef, *members: Member) -> None:
         shown = await member.until(Kind.CHAINCODE_PROPOSAL, mirror_name(forged), mismatch, "SnapshotMismatch")
         vote = manifests.build_vote(forged.creator, forged.id, content_hash=shown["status"]["contentHash"])
         await member.apply(vote)
-        await member.until(
-            Kind.VOTE,
-            forged.id,
-            lambda body: condition(body, "Counted").get("reason") == "SnapshotMismatch",
-            "not sent",
-        )
+        await member.until_reason(Kind.VOTE, forged.id, "Counted", "SnapshotMismatch")
 
 
 async def test_of_two_successors_the_one_decided_first_is_in_force(new_charter: Callable[..., CharterStory]) -> None:

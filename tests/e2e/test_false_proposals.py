@@ -240,11 +240,7 @@ async def test_what_nobody_decided_expires_is_closed_by_a_member_and_takes_no_mo
     voter = scenario.members[1]
     vote = manifests.build_vote("Org1MSP", short.id, content_hash=body["status"]["contentHash"])
     await voter.apply(vote)
-
-    def closed(known: Body | None) -> bool:
-        return condition(known, ConditionType.COUNTED).get("reason") == "VotingClosed"
-
-    told = await voter.until(Kind.VOTE, short.id, closed, "it is too late", seconds=30.0)
+    told = await voter.until_reason(Kind.VOTE, short.id, ConditionType.COUNTED, "VotingClosed", seconds=30.0)
     assert told["status"]["submitted"] is False
     facts = facts_of(await scenario.creator.reader.transactions(GOVERNANCE), "Org1MSP", short.id)
     assert [fact for fact in facts if fact.startswith("vote")] == ["vote Org1MSP"]

@@ -19,7 +19,6 @@ from opssc_tools.environment.objects import condition
 
 if TYPE_CHECKING:
     from opssc_tools.environment import Member
-    from opssc_tools.environment.objects import Body
 
 OPS, CHANNEL = "ops-channel", "mychannel"
 PAUSE_SECONDS = 0.2
@@ -38,11 +37,7 @@ async def height_at(member: Member) -> int:
 
 async def until_says(member: Member, kind: Kind, name: str, type_: ConditionType, reason: str) -> str:
     """Wait until a condition has this reason; returns its message."""
-
-    def holds(body: Body | None) -> bool:
-        return condition(body, type_).get("reason") == reason
-
-    body = await member.until(kind, name, holds, f"{type_} {reason}", seconds=WITHIN_SECONDS)
+    body = await member.until_reason(kind, name, type_, reason, seconds=WITHIN_SECONDS)
     message: str = condition(body, type_)["message"]
     return message
 

@@ -69,13 +69,8 @@ async def test_one_definition_runs_from_other_packages_and_from_none(new_scenari
     await sharing.agree()
 
     # Then
-    await third.until(
-        Kind.CHAINCODE_PROPOSAL,
-        scenario.object_name(third),
-        lambda body: condition(body, ConditionType.INSTALLED).get("reason") == "Installed",
-        "installed",
-        seconds=60.0,
-    )
+    name = scenario.object_name(third)
+    await third.until_reason(Kind.CHAINCODE_PROPOSAL, name, ConditionType.INSTALLED, "Installed", seconds=60.0)
     await scenario.until_true(ConditionType.READY, third)
     assert await approved_by(scenario, third) == scenario.package.package_id
     await oracle.assert_usable(scenario)

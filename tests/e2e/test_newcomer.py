@@ -43,12 +43,10 @@ async def until_ready(newcomer: Member, scenario: Scenario) -> Body:
 
 async def until_hesitant(newcomer: Member, scenario: Scenario, reason: str) -> Body:
     """Wait until the newcomer's object says that it leaves its nodes alone for this reason; returns the condition."""
-
-    def holds(body: Body | None) -> bool:
-        return condition(body, ConditionType.READY).get("reason") == reason
-
     name = mirror_name(scenario.ref)
-    body = await newcomer.until(Kind.CHAINCODE_PROPOSAL, name, holds, reason, seconds=WITHIN_SECONDS)
+    body = await newcomer.until_reason(
+        Kind.CHAINCODE_PROPOSAL, name, ConditionType.READY, reason, seconds=WITHIN_SECONDS
+    )
     return condition(body, ConditionType.READY)
 
 

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 
 async def _until_vote(member: Member, name: str, reason: str) -> Body:
-    def holds(body: Body | None) -> bool:
-        return condition(body, ConditionType.COUNTED).get("reason") == reason
-
-    return await member.until(Kind.VOTE, name, holds, f"Counted has reason {reason}", seconds=30.0)
+    return await member.until_reason(Kind.VOTE, name, ConditionType.COUNTED, reason, seconds=30.0)
 
 
 async def _until_ready_says(member: Member, scenario: Scenario, beginning: str) -> Body:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from opssc_operator.api.group import Kind
 from opssc_tools.environment import manifests
-from opssc_tools.environment.objects import is_true
+from opssc_tools.environment.objects import condition, is_true
 from opssc_tools.environment.process import PythonProgram
 
 if TYPE_CHECKING:
@@ -93,9 +93,19 @@ class Member:
         """Wait for an object to be so; raises ConditionTimeoutError."""
         return await self.objects.until(kind, name, holds, what, seconds=seconds) or {}
 
-    async def until_true(self, kind: Kind, name: str, condition: str, *, seconds: float = READY_SECONDS) -> Body:
+    async def until_true(self, kind: Kind, name: str, type_: str, *, seconds: float = READY_SECONDS) -> Body:
         """Wait for a condition of an object to be True; raises ConditionTimeoutError."""
-        return await self.until(kind, name, lambda body: is_true(body, condition), condition, seconds=seconds)
+        return await self.until(kind, name, lambda body: is_true(body, type_), type_, seconds=seconds)
+
+    async def until_reason(
+        self, kind: Kind, name: str, type_: str, reason: str, *, seconds: float = READY_SECONDS
+    ) -> Body:
+        """Wait for a condition of an object to have this reason; raises ConditionTimeoutError."""
+
+        def holds(body: Body | None) -> bool:
+            return condition(body, type_).get("reason") == reason
+
+        return await self.until(kind, name, holds, f"{type_} {reason}", seconds=seconds)
 
     def serve(self, module: str, package: ServicePackage) -> PythonProgram:
         """Run a chaincode server for a package where this organization's peers look for it."""
