@@ -39,13 +39,18 @@ PAUSES_FOR_WAITING: Final = 30.0
 DIAL_SECONDS: Final = 15.0
 """The longest a peer may try to connect to a server that cannot be asked from here."""
 CONNECTION_FILE: Final = "connection.json"
+_CONNECTION_BYTES: Final = 64 * 1024
+_ANY_ADDRESS: Final = re.compile(r"[\x20-\x7e]{1,512}")
+_PLAIN_ADDRESS: Final = re.compile(
+    r"(?!(unix|unix-abstract|vsock|dns|ipv4|ipv6|xds):)([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}"
+)
+"""A host and port that gRPC takes for nothing else."""
 _NOT_LAUNCHED: Final = "could not launch chaincode"
 _NOT_ASKED: Final = ("must call as init first", "is not installed", "has not been initialized", "access denied")
 _UNDECIDED: Final = ("timeout expired while executing transaction", "chaincode stream terminated")
 _NEEDS_INIT: Final = "has not been initialized for this version, must call as init first"
 _BEFORE_INVOCATION: Final = ("make sure the chaincode ", "invalid invocation: ", "channel '")
 """How errors begin, or what they hold, that a peer makes before it knows whether Init is due."""
-_TEMPLATE: Final = "{"
 _BUILT_BY_PEERS: Final = frozenset({"golang", "java", "node", "k8s"})
 _ADDRESS: Final = re.compile(r"error creating grpc connection to ([A-Za-z0-9.:_\[\]-]{1,253}):")
 _PACKAGE_ID: Final = re.compile(r"[A-Za-z0-9._+-]{1,128}:[0-9a-f]{64}")
@@ -96,7 +101,7 @@ UNREADABLE: Final = NamedServer("(unknown)", tls=True, dial_seconds=float("inf")
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """Where a package says its server is; ``asked`` when that can be asked from here: no template in it, and no TLS.
+    """Where a package says its server is; ``asked`` when that can be asked from here: a plain host, and no TLS.
 
     ``shared_with`` is the label of another package that was installed here and has the same address.
     """
@@ -132,9 +137,12 @@ class RuntimeSeen:
         """Whether no peer that is asked would wait long for a server, as far as that can be known."""
         if self.registers is not None:
             return not self.is_another
-        if self.server is None or self.init_due:
-            return True
-        return not self.server.shared_with and self.server.dial_seconds <= DIAL_SECONDS
+        return self.server is None or not (self.server.shared_with or self.server.dial_seconds > DIAL_SECONDS)
+
+    @property
+    def may_ask_one(self) -> bool:
+        """Whether one peer may be asked all the same: while Init is due, it answers before it connects to anything."""
+        return self.may_ask_peers or (self.init_due and not self.is_another)
 
 
 def name_server(content: ChaincodeContent | None) -> NamedServer | None:
@@ -155,14 +163,23 @@ def read_server(files: Mapping[str, bytes]) -> NamedServer:
     """What the files of a package say of its server (Fabric: ccaas_builder, connection.json)."""
     if CONNECTION_FILE not in files:
         return STARTED_BY_PEERS
+    text = files[CONNECTION_FILE]
+    if len(text) > _CONNECTION_BYTES:
+        return UNREADABLE
     try:
-        told = json.loads(files[CONNECTION_FILE])
+        told = json.loads(text, object_pairs_hook=_by_go_rules)
         address, dial, tls = told["address"], told.get("dial_timeout", "10s"), told.get("tls_required", False)
-        if not isinstance(address, str) or not address or not isinstance(dial, str):
-            return UNREADABLE
-        return NamedServer(address, bool(tls), duration_seconds(dial))
+        seconds = duration_seconds(dial)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError):
         return UNREADABLE
+    if not isinstance(address, str) or not _ANY_ADDRESS.fullmatch(address):
+        return UNREADABLE
+    return NamedServer(address, tls is not False, seconds)
+
+
+def _by_go_rules(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object as a peer reads it: keys in any case, the last one counts, null changes nothing."""
+    return {key.casefold(): value for key, value in pairs if value is not None}
 
 
 def find_server(
@@ -174,7 +191,7 @@ def find_server(
     """
     if not named.address:
         return None
-    asked = not named.tls and _TEMPLATE not in named.address
+    asked = not named.tls and _PLAIN_ADDRESS.fullmatch(named.address) is not None
     sharer = _shared_with(named.address, package_id, outlines, installed)
     return ServerAddress(named.address, asked, sharer, named.dial_seconds)
 
@@ -226,7 +243,8 @@ def peer_pause(reach: PeerReach, times: int) -> float:
         case Reached.YES:
             return float("inf")
         case Reached.SILENT:
-            return PAUSES_FOR_WAITING * START_UP_SECONDS
+            # The first time, it may have been slow for once; its wait is over by then, and the channel has caught up.
+            return START_UP_SECONDS * (2.0 if times == 1 else PAUSES_FOR_WAITING)
     if reach.initialized is False:
         # It answers before it connects to anything, and the Init call may be in any block.
         return 0.0

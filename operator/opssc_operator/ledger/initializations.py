@@ -14,7 +14,7 @@ from fabric_protos.peer import transaction_pb2
 
 from fabric_admin.blocks import transactions
 from fabric_admin.definition import Definition
-from fabric_admin.errors import ChaincodeError, CommitFailed, DeadlineExceeded, GatewayError
+from fabric_admin.errors import ChaincodeError, CommitFailed, FabricError, GatewayError
 from opssc_chaincode.model.chaincode import Init
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.initialization import InitObserved
@@ -29,7 +29,10 @@ DONE_BEFORE: Final = "is already initialized but called as init"
 PROBE_SECONDS: Final = 15.0
 SUBMIT_SECONDS: Final = 60.0
 CALL_AGAIN_SECONDS: Final = START_UP_SECONDS
-"""How soon to call again after a call without an answer: peers may be waiting for a server."""
+"""How soon to call again after a call that took long to fail: peers may be waiting for a server."""
+LONG_SECONDS: Final = 20.0
+MADE_ELSEWHERE_SECONDS: Final = 5.0
+"""How soon to call again what was refused as made by somebody else: own peers will show it."""
 
 _Slot = tuple[str, str, int]
 """Channel, chaincode name and sequence."""
@@ -45,22 +48,23 @@ class Initializations:
         self._needed_since: dict[_Slot, float] = {}
         self._not_before: dict[_Slot, float] = {}
 
-    def is_proved(self, channel: str, definition: Definition) -> bool:
-        """Whether own peers showed that the Init call was made, which is never undone while the definition stands."""
-        return _slot(channel, definition) in self._proved
+    async def prove(self, channel: str, definition: Definition, reported: Sequence[tuple[str, str]]) -> bool:
+        """Whether own peers showed that the Init call was made, which is never undone while the definition stands.
 
-    async def observe(
-        self, channel: str, definition: Definition, reported: Sequence[tuple[str, str]], shown: InitObserved
-    ) -> InitObserved:
-        """What the own peers prove; ``reported`` are claims (MSP ID, transaction), ``shown`` what a call told."""
+        ``reported`` are claims (MSP ID, transaction), which are checked until one holds. Raises TransientError.
+        """
         slot = _slot(channel, definition)
         known = self._proved.get(slot)
-        if known is not None and (known.by or not reported):
-            return known
-        found = await self._prove(channel, definition, reported)
-        if found is None:
-            found = known or shown
-        return self._remember(slot, found)
+        if reported and (known is None or not known.by):
+            found = await self._prove(channel, definition, reported)
+            if found is not None:
+                self._remember(slot, found)
+        return slot in self._proved
+
+    def tell(self, channel: str, definition: Definition, shown: InitObserved) -> InitObserved:
+        """What is known of the Init call; ``shown`` is what own peers say where nothing was proved before."""
+        slot = _slot(channel, definition)
+        return self._remember(slot, self._proved.get(slot, shown))
 
     def _remember(self, slot: _Slot, found: InitObserved) -> InitObserved:
         if found.initialized:
@@ -93,30 +97,36 @@ class Initializations:
 
     async def call(self, channel: str, definition: Definition, init: Init, peer: str) -> StepDone:
         """Make the Init call; made before by somebody else is success. Raises TransientError or TerminalError."""
-        gateway = self._peers.get(peer).admin_gateway
+        gateway = self._peers.get(peer).patient_gateway
         arguments = [init.function.encode(), *(argument.encode() for argument in init.args)]
         doing = f"initializing {definition.name} on channel {channel}"
+        started = asyncio.get_running_loop().time()
         with translated(doing, reason=Reason.INIT_FAILED):
             try:
                 submitted = await gateway.submit(
                     channel, definition.name, arguments, is_init=True, timeout_seconds=SUBMIT_SECONDS
                 )
-            except (GatewayError, ChaincodeError) as exc:
-                if DONE_BEFORE in str(exc):
+            except FabricError as exc:
+                if _was_made(exc):
+                    self._pause(channel, definition, MADE_ELSEWHERE_SECONDS)
                     return StepDone()
-                raise
-            except CommitFailed as exc:
-                # Two calls in one block: the key that both read lets only one of them through.
-                if exc.retryable:
-                    return StepDone()
-                raise
-            except DeadlineExceeded:
-                self._not_before[_slot(channel, definition)] = asyncio.get_running_loop().time() + CALL_AGAIN_SECONDS
+                if asyncio.get_running_loop().time() - started >= LONG_SECONDS:
+                    self._pause(channel, definition, CALL_AGAIN_SECONDS)
                 raise
         self._proved[_slot(channel, definition)] = InitObserved(
             initialized=True, by=self._own_msp_id, transaction_id=submitted.transaction_id
         )
         return StepDone(submitted.transaction_id, submitted.block_number)
+
+    def _pause(self, channel: str, definition: Definition, seconds: float) -> None:
+        self._not_before[_slot(channel, definition)] = asyncio.get_running_loop().time() + seconds
+
+
+def _was_made(exc: FabricError) -> bool:
+    """Whether a call failed because somebody made it before, or in the same block: one key is read by both."""
+    if isinstance(exc, CommitFailed):
+        return exc.retryable
+    return isinstance(exc, GatewayError | ChaincodeError) and DONE_BEFORE in str(exc)
 
 
 def initialized_by(processed: transaction_pb2.ProcessedTransaction, chaincode: str, version: str) -> str | None:

@@ -6,7 +6,6 @@ Owns the packages being read and what was found.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -22,41 +21,52 @@ AGAIN_SECONDS: Final = 60.0
 class PackageServers:
     """The servers that packages name, by package ID."""
 
-    def __init__(self, peers: OwnPeers, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, peers: OwnPeers, *, again_seconds: float = AGAIN_SECONDS) -> None:
         self._peers = peers
-        self._clock = clock
+        self._again_seconds = again_seconds
         self._named: dict[str, NamedServer] = {}
-        self._due: dict[str, float] = {}
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: dict[str, asyncio.Task[None]] = {}
         # Packages can be large.
         self._one = asyncio.Lock()
 
     def find(self, package_id: str, holders: Sequence[str], changed: Callable[[], None]) -> NamedServer | None:
-        """What a package says that the named own peers have; None while it is read, and ``changed`` is called then."""
-        known, now = self._named.get(package_id), self._clock()
-        if known is None and holders and now >= self._due.get(package_id, now):
-            self._due[package_id] = float("inf")
-            task = asyncio.create_task(self._read(package_id, holders[0], changed), name=f"reading {package_id}")
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+        """What a package says that the named own peers have; None while it is read.
+
+        ``changed`` is called when it is known, or when it is time to try again.
+        """
+        known = self._named.get(package_id)
+        if known is None and holders and package_id not in self._reading:
+            task = asyncio.create_task(self._read(package_id, holders, changed), name=f"reading {package_id}")
+            self._reading[package_id] = task
+            task.add_done_callback(lambda _: self._reading.pop(package_id, None))
         return known
 
     async def close(self) -> None:
         """Give up what is being read."""
-        reading = tuple(self._reading)
+        reading = tuple(self._reading.values())
         for task in reading:
             task.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
 
-    async def _read(self, package_id: str, holder: str, changed: Callable[[], None]) -> None:
-        try:
-            async with self._one:
-                data = await self._peers.get(holder).lifecycle.get_installed_package(package_id)
-                self._named[package_id] = await asyncio.to_thread(named_by, data)
-        except FabricError:
-            self._due[package_id] = self._clock() + AGAIN_SECONDS
-            return
+    async def _read(self, package_id: str, holders: Sequence[str], changed: Callable[[], None]) -> None:
+        found = await self._fetch(package_id, holders)
+        if found is None:
+            await asyncio.sleep(self._again_seconds)
+        else:
+            self._named[package_id] = found
+        # Whoever looks now may begin to read it anew.
+        self._reading.pop(package_id, None)
         changed()
+
+    async def _fetch(self, package_id: str, holders: Sequence[str]) -> NamedServer | None:
+        for holder in holders:
+            try:
+                async with self._one:
+                    data = await self._peers.get(holder).patient_lifecycle.get_installed_package(package_id)
+                    return await asyncio.to_thread(named_by, data)
+            except FabricError:
+                continue
+        return None
 
 
 def named_by(data: bytes) -> NamedServer:

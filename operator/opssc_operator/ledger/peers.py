@@ -83,7 +83,7 @@ class _WatchedConnection(Connection):
 
 
 class _PatientConnection(Connection):
-    """Another's connection, for calls that wait for a chaincode: that they get no answer says nothing of the peer."""
+    """Another's connection, for calls that take long of themselves: getting no answer says nothing of the peer."""
 
     __slots__ = ()
 
@@ -103,6 +103,8 @@ class OwnPeer:
     joined: frozenset[str] = frozenset()
     packages: set[str] = field(default_factory=set)
     silence: Silence | None = None
+    last_joined: frozenset[str] | None = None
+    """Which channels it last said it has joined; None while it never said."""
     line: Line | None = None
     """Which releases of Fabric it was last seen to be of; None while it never said."""
     line_stands: bool = False
@@ -119,8 +121,12 @@ class OwnPeer:
     """Gateway calls as the organization's client."""
     deliver: Deliver = field(init=False, repr=False)
     """Block streams as the organization's client."""
-    chaincodes: Endorser = field(init=False, repr=False)
-    """Questions to chaincodes as the organization's client; unanswered ones do not make the peer a silent one."""
+    patient_endorser: Endorser = field(init=False, repr=False)
+    """Questions to chaincodes as the organization's client; without an answer they do not make the peer silent."""
+    patient_gateway: Gateway = field(init=False, repr=False)
+    """Calls of chaincodes as the organization's admin; likewise."""
+    patient_lifecycle: Lifecycle = field(init=False, repr=False)
+    """Transfers of whole packages as the organization's admin; likewise."""
 
     @property
     def name(self) -> str:
@@ -136,7 +142,10 @@ class OwnPeer:
         self.admin_gateway = Gateway(self.connection, self.admin)
         self.client_gateway = Gateway(self.connection, self.client)
         self.deliver = Deliver(self.connection, self.client)
-        self.chaincodes = Endorser(_PatientConnection(self.connection), self.client)
+        patient = _PatientConnection(self.connection)
+        self.patient_endorser = Endorser(patient, self.client)
+        self.patient_gateway = Gateway(patient, self.admin)
+        self.patient_lifecycle = Lifecycle(patient, self.admin)
 
     def _lose(self, exc: TransportError) -> None:
         """A call got no answer: others are asked until this peer says again what it has joined."""
@@ -154,7 +163,7 @@ class OwnPeer:
 
     async def fetch_channels(self) -> frozenset[str]:
         """Ask the peer which channels it has joined; raises FabricError."""
-        self.joined = frozenset(await self.system.channels(timeout_seconds=QUERY_SECONDS))
+        self.joined = self.last_joined = frozenset(await self.system.channels(timeout_seconds=QUERY_SECONDS))
         if self.silence is not None:
             # While it was away, it may have lost packages or got what it lacked, another release among it.
             self.silence, self.line_stands = None, False
@@ -168,14 +177,17 @@ class OwnPeer:
         What it offers there tells. As in ``observe``, no answer is an answer, and who just gave none is not asked.
         """
         if self.silence is not None and self._now() < self.silence.until:
-            return PeerRelease(self.name, self.line, self.silence.problem)
+            return self._release(channel, self.silence.problem)
         try:
-            if channel not in self.joined and channel not in await self.fetch_channels():
-                return PeerRelease(self.name, Line.FABRIC_3)
-            await self._read_line(channel)
+            if channel in self.joined or channel in await self.fetch_channels():
+                await self._read_line(channel)
         except FabricError as exc:
-            return PeerRelease(self.name, self.line, explain(exc))
-        return PeerRelease(self.name, self.line)
+            return self._release(channel, explain(exc))
+        return self._release(channel)
+
+    def _release(self, channel: str, problem: str = "") -> PeerRelease:
+        outside = self.last_joined is not None and channel not in self.last_joined
+        return PeerRelease(self.name, Line.FABRIC_3 if outside else self.line, problem)
 
     async def _read_line(self, channel: str) -> None:
         if self.line_stands:

@@ -80,29 +80,27 @@ class _Known:
     peers: dict[str, _PeerLook] = field(default_factory=dict)
     told: bool = False
     asking: bool = False
+    newest: Runtime | None = None
+    """What was looked at last, also while another question was under way."""
 
     def seen(self, runtime: Runtime, now: float) -> RuntimeSeen:
         """What is known of the runtime's peers and server."""
-        looks = [self.peers[name] for name in runtime.peers if name in self.peers]
-        seen = RuntimeSeen(
-            self.package_id,
-            runtime.server,
-            self.registers,
-            tuple(look.reach for look in looks),
-            runtime.init_due,
-        )
-        due = min((self.server_due, *(look.again for look in looks)) if seen.may_ask_peers else (self.server_due,))
-        return seen if math.isinf(due) else replace(seen, again_seconds=max(due - now, LOOK_AGAIN_SECONDS))
+        seen = RuntimeSeen(self.package_id, runtime.server, self.registers, init_due=runtime.init_due)
+        names = _askable(runtime, seen)
+        reaches = [self.peers[name].reach for name in runtime.peers if name in self.peers]
+        unasked = [PeerReach(name, Reached.UNKNOWN) for name in names if name not in self.peers]
+        due = min((self.server_due, *(self.peers[name].again if name in self.peers else now for name in names)))
+        again = None if due == math.inf else max(due - now, LOOK_AGAIN_SECONDS)
+        return replace(seen, reaches=(*reaches, *unasked), again_seconds=again)
 
     def is_due(self, runtime: Runtime, now: float) -> bool:
         """Whether there is anything to ask."""
-        if now >= self.server_due:
-            return True
-        return self.seen(runtime, now).may_ask_peers and bool(self.due_peers(runtime, now))
+        return now >= self.server_due or bool(self.due_peers(runtime, now))
 
     def due_peers(self, runtime: Runtime, now: float) -> list[str]:
         """The peers to ask now."""
-        return [name for name in runtime.peers if name not in self.peers or now >= self.peers[name].due]
+        names = _askable(runtime, self.seen(runtime, now))
+        return [name for name in names if name not in self.peers or now >= self.peers[name].due]
 
     def hear_server(self, runtime: Runtime, said: str | None, now: float) -> None:
         """Take over what the server said, None for nothing."""
@@ -139,6 +137,13 @@ class _Known:
                 self.peers[name] = replace(look, due=-math.inf, again=-math.inf)
 
 
+def _askable(runtime: Runtime, seen: RuntimeSeen) -> tuple[str, ...]:
+    """The peers that may be asked."""
+    if seen.may_ask_peers:
+        return runtime.peers
+    return runtime.peers[:1] if seen.may_ask_one else ()
+
+
 def _reaches(look: _PeerLook | None) -> bool:
     return look is not None and look.reach.reached is Reached.YES
 
@@ -160,6 +165,7 @@ class RuntimeLooks:
         ``changed`` is called when the answer is another one than what was known.
         """
         known, now = self._find(runtime), self._clock()
+        known.newest = runtime
         if not known.asking and known.is_due(runtime, now):
             known.asking = True
             task = asyncio.create_task(
@@ -198,14 +204,15 @@ class RuntimeLooks:
         before = known.seen(runtime, self._clock()) if known.told else None
         try:
             await self._hear_server(runtime, known)
-            if known.seen(runtime, self._clock()).may_ask_peers:
-                due = known.due_peers(runtime, self._clock())
-                await asyncio.gather(*(self._ask_peer(self._peers.get(name), runtime, known) for name in due))
+            due = known.due_peers(runtime, self._clock())
+            await asyncio.gather(*(self._ask_peer(self._peers.get(name), runtime, known) for name in due))
         finally:
             known.asking = False
         known.settle(runtime)
         known.told = True
-        if known.seen(runtime, self._clock()) != before:
+        now, newest = self._clock(), known.newest or runtime
+        # Whoever looked meanwhile may have more to ask.
+        if known.seen(runtime, now) != before or (newest != runtime and known.is_due(newest, now)):
             changed()
 
     async def _hear_server(self, runtime: Runtime, known: _Known) -> None:
@@ -218,11 +225,13 @@ class RuntimeLooks:
             if waited:
                 # What the server said before others were asked may be old by now.
                 await self._hear_server(runtime, known)
-            if not known.seen(runtime, self._clock()).may_ask_peers:
+            if peer.name not in known.due_peers(runtime, self._clock()):
                 return
             started = self._clock()
-            answer = await _question(peer, runtime)
-            known.hear_peer(replace(answer, seconds=self._clock() - started), self._clock())
+            answer, answers = await _question(peer, runtime)
+            # One that answers nothing at all was not held up by the question.
+            held = self._clock() - started if answers else 0.0
+            known.hear_peer(replace(answer, seconds=held), self._clock())
 
     async def _ask_server(self, server: ServerAddress | None) -> str | None:
         """What the server itself says it runs; None when it cannot be asked from here: that says nothing of peers."""
@@ -235,22 +244,25 @@ class RuntimeLooks:
                 return None
 
 
-async def _question(peer: OwnPeer, runtime: Runtime) -> PeerReach:
+async def _question(peer: OwnPeer, runtime: Runtime) -> tuple[PeerReach, bool]:
+    """What a peer says of a chaincode, and whether it answers anything."""
+    call = peer.patient_endorser.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
     try:
-        await peer.chaincodes.call(runtime.chaincode, QUESTION, channel=runtime.channel, timeout_seconds=ASK_SECONDS)
+        await call
     except ChaincodeError as exc:
-        return read_refusal(peer.name, exc.message)
+        return read_refusal(peer.name, exc.message), True
     except DeadlineExceeded:
-        return await _silence(peer)
+        answers = await _answers(peer)
+        return PeerReach(peer.name, Reached.SILENT if answers else Reached.UNKNOWN), answers
     except FabricError:
-        return PeerReach(peer.name, Reached.UNKNOWN)
-    return PeerReach(peer.name, Reached.YES, initialized=True)
+        return PeerReach(peer.name, Reached.UNKNOWN), True
+    return PeerReach(peer.name, Reached.YES, initialized=True), True
 
 
-async def _silence(peer: OwnPeer) -> PeerReach:
-    """Whether it is for the chaincode that a peer gave no answer, or because it answers nothing at all."""
+async def _answers(peer: OwnPeer) -> bool:
+    """Whether a peer that gave no answer for a chaincode gives others."""
     try:
         await peer.system.channels(timeout_seconds=QUERY_SECONDS)
     except FabricError:
-        return PeerReach(peer.name, Reached.UNKNOWN)
-    return PeerReach(peer.name, Reached.SILENT)
+        return False
+    return True

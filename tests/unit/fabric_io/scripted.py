@@ -29,6 +29,8 @@ class ScriptedNode(grpc.GenericRpcHandler):
         self.status: tuple[grpc.StatusCode, str] | None = None
         self.trailers: tuple[tuple[str, str | bytes], ...] = ()
         self.silent = False
+        self.answer = asyncio.Event()
+        """Ends the silence."""
         self.requests: list[bytes] = []
         self.asked = asyncio.Event()
         self._tls = tls
@@ -68,7 +70,7 @@ class ScriptedNode(grpc.GenericRpcHandler):
     async def _interrupt(self, context: Context) -> None:
         self.asked.set()
         if self.silent:
-            await asyncio.Event().wait()
+            await self.answer.wait()
         if self.status is not None:
             await context.abort(*self.status, self.trailers)
 

@@ -172,7 +172,7 @@ def test_peers_are_not_asked_where_they_would_find_the_server_of_another_package
         pytest.param(RuntimeSeen(PACKAGE_ID, OWN, PACKAGE_ID), True, id="itself"),
         pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, PACKAGE_ID), True, id="itself-at-a-shared-address"),
         pytest.param(RuntimeSeen(PACKAGE_ID, SHARED), False, id="shared"),
-        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, init_due=True), True, id="shared-but-init-is-checked-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, init_due=True), False, id="shared-though-init-is-due"),
         pytest.param(RuntimeSeen(PACKAGE_ID, PATIENT), False, id="peers-would-try-for-long"),
         pytest.param(RuntimeSeen(PACKAGE_ID, PATIENT, PACKAGE_ID), True, id="itself-and-nobody-tries-for-long"),
         pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID, init_due=True), False, id="another-whatever-is-due"),
@@ -181,6 +181,20 @@ def test_peers_are_not_asked_where_they_would_find_the_server_of_another_package
 )
 def test_peers_are_asked_where_they_do_not_wait_long(seen: RuntimeSeen, may: bool) -> None:
     assert seen.may_ask_peers is may
+
+
+@pytest.mark.parametrize(
+    ("seen", "may"),
+    [
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN), True, id="anybody"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED), False, id="shared"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, SHARED, init_due=True), True, id="shared-but-init-is-checked-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, PATIENT, init_due=True), True, id="for-long-but-init-is-checked-first"),
+        pytest.param(RuntimeSeen(PACKAGE_ID, OWN, ANOTHER_ID, init_due=True), False, id="another-whatever-is-due"),
+    ],
+)
+def test_one_peer_tells_whether_init_is_due_where_others_are_not_asked(seen: RuntimeSeen, may: bool) -> None:
+    assert seen.may_ask_one is may
 
 
 def test_whoever_is_not_asked_for_the_dial_timeout_is_told_so() -> None:
@@ -197,7 +211,7 @@ def test_whoever_is_not_asked_for_the_dial_timeout_is_told_so() -> None:
     st.floats(min_value=0.0, max_value=100.0),
     st.integers(min_value=1, max_value=10**6),
 )
-def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
+def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most_after_one_more_try(
     reached: Reached, initialized: bool | None, seconds: float, times: int
 ) -> None:
     # Given: only a peer that has not checked for Init yet may say that it is due
@@ -208,6 +222,8 @@ def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
 
     if told is False:
         assert pause == 0.0
+    elif reached is Reached.SILENT and times == 1:
+        assert pause == 2 * waited
     else:
         assert pause >= max(30 * waited, LOOK_AGAIN_SECONDS)
     assert (pause == float("inf")) is (reached is Reached.YES)
@@ -219,7 +235,8 @@ def test_a_channel_stands_still_for_a_thirtieth_of_the_time_at_most(
         pytest.param(REFUSED, 1, 10.0, id="at-first"),
         pytest.param(REFUSED, 2, 20.0, id="again"),
         pytest.param(REFUSED, 9, 60.0, id="for-long"),
-        pytest.param(SILENT, 1, 9000.0, id="silent"),
+        pytest.param(SILENT, 1, 600.0, id="silent"),
+        pytest.param(SILENT, 2, 9000.0, id="silent-again"),
         pytest.param(SILENT, 9, 9000.0, id="silent-for-long"),
     ],
 )
@@ -270,6 +287,16 @@ def test_what_no_event_tells_is_looked_at_again(
             id="whole",
         ),
         pytest.param(b'{"address": "asset:9999"}', NamedServer("asset:9999", dial_seconds=10.0), id="defaults"),
+        pytest.param(
+            b'{"address": "decoy:1", "Address": "asset:9999", "TLS_Required": null}',
+            NamedServer("asset:9999", dial_seconds=10.0),
+            id="by-the-rules-of-a-peer",
+        ),
+        pytest.param(
+            b'{"address": "a:1", "tls_required": "no"}', NamedServer("a:1", tls=True, dial_seconds=10.0), id="odd-tls"
+        ),
+        pytest.param(b'{"address": "' + b"a" * 65_536 + b':1"}', UNREADABLE, id="large"),
+        pytest.param(b'{"address": "\\ud800:1"}', UNREADABLE, id="no-address-at-all"),
         pytest.param(b'{"address": ""}', UNREADABLE, id="no-address"),
         pytest.param(b'{"address": 7}', UNREADABLE, id="no-text"),
         pytest.param(b'{"address": "a:1", "dial_timeout": "soon"}', UNREADABLE, id="no-duration"),
@@ -280,6 +307,16 @@ def test_what_no_event_tells_is_looked_at_again(
 )
 def test_a_package_says_where_its_server_is(text: bytes, expected: NamedServer) -> None:
     assert read_server({CONNECTION_FILE: text}) == expected
+
+
+@pytest.mark.parametrize(
+    "address", ["unix:9999", "dns:53", "unix:///run/a.sock", "vsock:1:2", "a b:1", "{{.peername}}-a:1", "a", "a:1\n"]
+)
+def test_what_grpc_may_take_for_another_place_is_not_asked(address: str) -> None:
+    server = find_server(NamedServer(address), PACKAGE_ID, [], [])
+
+    assert server is not None
+    assert not server.asked
 
 
 def test_an_unreadable_package_is_not_asked_for() -> None:

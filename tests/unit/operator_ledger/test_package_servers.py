@@ -11,7 +11,7 @@ import pytest
 from fabric_admin import package
 from fabric_admin.errors import FabricError, TransportError
 from opssc_operator.domain.runtime import STARTED_BY_PEERS, UNREADABLE, NamedServer
-from opssc_operator.ledger.package_servers import AGAIN_SECONDS, PackageServers, named_by
+from opssc_operator.ledger.package_servers import PackageServers, named_by
 
 if TYPE_CHECKING:
     from opssc_operator.ledger.peers import OwnPeers
@@ -26,16 +26,15 @@ class Peers:
 
     def __init__(self, data: bytes | FabricError) -> None:
         self.data = data
-        self.reads = 0
-        self.lifecycle = SimpleNamespace(get_installed_package=self._give)
+        self.asked: list[str] = []
+        self.patient_lifecycle = SimpleNamespace(get_installed_package=self._give)
 
     def get(self, name: str) -> Peers:
-        assert name == "peer0"
+        self.asked.append(name)
         return self
 
     async def _give(self, package_id: str) -> bytes:
         assert package_id == "asset:00"
-        self.reads += 1
         if isinstance(self.data, FabricError):
             raise self.data
         return self.data
@@ -67,25 +66,30 @@ async def test_a_package_is_read_once_from_a_peer_that_has_it() -> None:
 
     # Then
     assert servers.find("asset:00", ("peer0",), changed.set) == SERVER
-    assert peers.reads == 1
+    assert peers.asked == ["peer0"]
     await servers.close()
 
 
-async def test_a_package_that_no_peer_gave_is_read_again_later() -> None:
+async def test_a_package_that_no_peer_gave_is_asked_of_others_and_read_again_later() -> None:
     # Given
-    peers, moment = Peers(TransportError("peer0:7051", "refused")), [1000.0]
-    servers = PackageServers(cast("OwnPeers", peers), clock=lambda: moment[0])
-
-    async def find() -> None:
-        servers.find("asset:00", ("peer0",), lambda: None)
-        await asyncio.gather(*servers._reading)
+    peers, again = Peers(TransportError("peer0:7051", "refused")), asyncio.Event()
+    servers = PackageServers(cast("OwnPeers", peers), again_seconds=0.01)
 
     # When
-    await find()
-    await find()
-    reads = peers.reads
-    moment[0] += AGAIN_SECONDS
-    await find()
+    servers.find("asset:00", ("peer0", "peer1"), again.set)
+    async with asyncio.timeout(20):
+        await again.wait()
 
     # Then
-    assert (reads, peers.reads) == (1, 2)
+    assert peers.asked == ["peer0", "peer1"]
+
+    # When
+    peers.data = CCAAS
+    again.clear()
+    servers.find("asset:00", ("peer1",), again.set)
+    async with asyncio.timeout(20):
+        await again.wait()
+
+    # Then
+    assert servers.find("asset:00", (), again.set) == SERVER
+    await servers.close()

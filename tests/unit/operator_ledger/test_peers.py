@@ -231,9 +231,12 @@ async def test_a_peer_that_is_not_in_the_channel_need_not_be_of_any_release(peer
     # When
     peer.forget()
     found = await peer.fetch_release(CHANNEL)
+    away(peer)
+    gone = await peer.fetch_release(CHANNEL)
 
-    # Then
+    # Then: nor while it is away
     assert (found.line, found.problem) == (Line.FABRIC_3, "")
+    assert (gone.line, bool(gone.problem)) == (Line.FABRIC_3, True)
 
 
 async def test_who_is_silent_is_not_waited_for_to_say_its_release(peers: OwnPeers) -> None:

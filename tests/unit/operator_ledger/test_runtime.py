@@ -160,19 +160,24 @@ async def test_peers_are_asked_once_the_server_itself_names_the_package(looks: R
     ("shared_with", "init_due", "questions"),
     [
         pytest.param("asset-2", False, 0, id="shared"),
-        pytest.param("asset-2", True, 1, id="shared-and-init-is-checked-first"),
-        pytest.param("", False, 1, id="its-own"),
+        pytest.param("asset-2", True, 1, id="shared-and-init-is-checked-first-by-one"),
+        pytest.param("", False, 2, id="its-own"),
     ],
 )
 async def test_a_server_that_cannot_be_asked_spares_peers_only_where_another_package_has_its_address(
-    looks: RuntimeLooks, peer: Peer, *, shared_with: str, init_due: bool, questions: int
+    looks: RuntimeLooks, peers: tuple[Peer, Peer], *, shared_with: str, init_due: bool, questions: int
 ) -> None:
+    # Given
     address = ServerAddress("{{.chaincode_host}}:9999", asked=False, shared_with=shared_with)
+    runtime = replace(RUNTIME, server=address, init_due=init_due, peers=("peer0", "peer1"))
 
-    seen = await look(looks, replace(RUNTIME, server=address, init_due=init_due))
+    # When
+    for _ in range(2):
+        seen = await look(looks, runtime)
 
+    # Then
     assert seen.registers is None
-    assert len(peer.requests) == questions
+    assert sum(len(peer.requests) for peer in peers) == questions
 
 
 @pytest.mark.parametrize(
@@ -241,7 +246,7 @@ async def test_a_peer_that_waits_for_a_server_is_spared_whoever_else_comes_and_g
 
     # When it is not counted for a while, a resync is made, and the definition gets another sequence
     for runtime in (RUNTIME, both, replace(both, sequence=2)):
-        moment[0] += 600.0
+        moment[0] += 190.0
         looks.forget()
         seen = await look(looks, runtime)
 
@@ -259,15 +264,71 @@ async def test_a_peer_that_waits_for_a_server_is_spared_whoever_else_comes_and_g
     assert len(second.requests) == 2
 
 
-async def test_a_peer_that_answers_nothing_at_all_does_not_wait_for_a_server(looks: RuntimeLooks, peer: Peer) -> None:
+async def test_a_peer_that_answers_nothing_at_all_does_not_wait_for_a_server(
+    looks: RuntimeLooks, peer: Peer, moment: list[float]
+) -> None:
     # Given: also about itself
     peer.status = (grpc.StatusCode.DEADLINE_EXCEEDED, "not in time")
 
     # When
     seen = await look(looks)
 
-    # Then
+    # Then it is asked again as usual
     assert seen.reaches == (PeerReach("peer0", Reached.UNKNOWN),)
+    asked = len(peer.requests)
+    moment[0] += 11.0
+    await look(looks)
+    assert len(peer.requests) == 2 * asked
+
+
+async def test_a_peer_that_came_while_others_were_asked_is_asked_as_well(
+    looks: RuntimeLooks, peers: tuple[Peer, Peer]
+) -> None:
+    # Given: a question that is under way
+    first, second = peers
+    first.silent, first.status, second.status = True, None, None
+    first.answers = second.answers = (response(200),)
+    told = asyncio.Event()
+    looks.look(RUNTIME, told.set)
+    async with asyncio.timeout(20):
+        await first.asked.wait()
+
+    # When
+    both = replace(RUNTIME, peers=("peer0", "peer1"))
+    looks.look(both, told.set)
+    first.answer.set()
+
+    # Then
+    async with asyncio.timeout(20):
+        await told.wait()
+    seen = looks.look(both, told.set)
+    assert seen is not None
+    assert [reach.reached for reach in seen.reaches] == [Reached.YES, Reached.UNKNOWN]
+    assert [reach.reached for reach in (await look(looks, both)).reaches] == [Reached.YES, Reached.YES]
+
+
+async def test_an_answer_that_is_out_of_date_is_news_for_who_looked_meanwhile(
+    looks: RuntimeLooks, peers: tuple[Peer, Peer]
+) -> None:
+    # Given: what a resync asks again has the same answer
+    first, _ = peers
+    first.status, first.answers = None, (response(200),)
+    await look(looks)
+    looks.forget()
+    first.silent = True
+    first.asked.clear()
+    told = asyncio.Event()
+    looks.look(RUNTIME, told.set)
+    async with asyncio.timeout(20):
+        await first.asked.wait()
+
+    # When
+    looks.look(replace(RUNTIME, peers=("peer0", "peer1")), told.set)
+    first.answer.set()
+
+    # Then
+    async with asyncio.timeout(20):
+        await told.wait()
 
 
 async def test_whether_init_is_due_is_asked_whenever_something_happened(looks: RuntimeLooks, peer: Peer) -> None:

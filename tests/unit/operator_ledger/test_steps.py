@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from fabric_admin.definition import Definition
-from fabric_admin.errors import ChaincodeError, DeadlineExceeded, FabricError, InvalidInput, TransportError
+from fabric_admin.errors import ChaincodeError, CommitFailed, FabricError, GatewayError, InvalidInput, TransportError
 from opssc_chaincode.model.chaincode import Init
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.deployment import Approve, Commit, DeploymentAction, Target
 from opssc_operator.domain.initialization import InitObserved
 from opssc_operator.errors import TerminalError, TransientError
 from opssc_operator.ledger.deployments import Deployments, StepDone
-from opssc_operator.ledger.initializations import CALL_AGAIN_SECONDS, DONE_BEFORE, Initializations
+from opssc_operator.ledger.initializations import (
+    CALL_AGAIN_SECONDS,
+    DONE_BEFORE,
+    LONG_SECONDS,
+    MADE_ELSEWHERE_SECONDS,
+    Initializations,
+)
 
 if TYPE_CHECKING:
     from opssc_operator.ledger.peers import OwnPeers
@@ -32,7 +40,7 @@ class Peers:
     def __init__(self, failure: FabricError) -> None:
         self._failure = failure
         self.lifecycle = SimpleNamespace(approve=self._refuse, commit=self._refuse)
-        self.admin_gateway = SimpleNamespace(submit=self._refuse)
+        self.patient_gateway = SimpleNamespace(submit=self._refuse)
 
     async def on(self, channel: str) -> Peers:
         del channel
@@ -91,30 +99,46 @@ async def test_an_init_call_that_another_organization_made_is_done() -> None:
     assert await initialize(ChaincodeError(500, f"chaincode 'basic' {DONE_BEFORE}")) == StepDone()
 
 
-async def test_an_init_call_without_an_answer_is_not_made_again_while_peers_may_wait_for_a_server() -> None:
+@pytest.mark.parametrize(
+    ("failure", "seconds", "pause"),
+    [
+        pytest.param(GatewayError("ABORTED", "timed out"), LONG_SECONDS, CALL_AGAIN_SECONDS, id="peers-may-be-waiting"),
+        pytest.param(ChaincodeError(500, "blue is no colour"), 0.0, 0.0, id="the-chaincode-refuses"),
+        pytest.param(ChaincodeError(500, DONE_BEFORE), 0.0, MADE_ELSEWHERE_SECONDS, id="made-before"),
+        pytest.param(CommitFailed("ab", "MVCC_READ_CONFLICT", 3), 0.0, MADE_ELSEWHERE_SECONDS, id="in-the-same-block"),
+    ],
+)
+async def test_a_call_that_failed_is_not_made_again_while_that_is_of_no_use(
+    monkeypatch: pytest.MonkeyPatch, failure: FabricError, seconds: float, pause: float
+) -> None:
     # Given
-    calls = Initializations("Org1MSP", cast("OwnPeers", Peers(DeadlineExceeded("peer0:7051", "no answer"))))
-    due = InitObserved(initialized=False)
-    before = await calls.observe("mychannel", DEFINITION, (), due)
+    moment = [1000.0]
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: moment[0])
+
+    class Slow(Peers):
+        async def _refuse(self, *_: Any, **__: Any) -> None:
+            moment[0] += seconds
+            raise failure
+
+    calls = Initializations("Org1MSP", cast("OwnPeers", Slow(failure)))
 
     # When
-    with pytest.raises(TransientError):
+    with contextlib.suppress(TransientError):
         await calls.call("mychannel", DEFINITION, INIT, "peer0")
 
     # Then
-    after = await calls.observe("mychannel", DEFINITION, (), due)
-    assert before.wait_seconds == 0.0
-    assert CALL_AGAIN_SECONDS - 10.0 < after.wait_seconds <= CALL_AGAIN_SECONDS
-    assert not calls.is_proved("mychannel", DEFINITION)
+    due = calls.tell("mychannel", DEFINITION, InitObserved(initialized=False))
+    assert due.wait_seconds == pytest.approx(pause)
+    assert not await calls.prove("mychannel", DEFINITION, ())
 
 
-async def test_what_own_peers_showed_once_is_not_asked_for_again() -> None:
+async def test_what_own_peers_showed_once_stands() -> None:
     calls = Initializations("Org1MSP", cast("OwnPeers", Peers(TransportError("peer0:7051", "refused"))))
 
-    await calls.observe("mychannel", DEFINITION, (), InitObserved(initialized=True))
+    calls.tell("mychannel", DEFINITION, InitObserved(initialized=True))
 
-    assert calls.is_proved("mychannel", DEFINITION)
-    assert (await calls.observe("mychannel", DEFINITION, (), InitObserved(None))).initialized
+    assert await calls.prove("mychannel", DEFINITION, ())
+    assert calls.tell("mychannel", DEFINITION, InitObserved(None)).initialized
 
 
 @pytest.mark.parametrize("reason", STEPS)

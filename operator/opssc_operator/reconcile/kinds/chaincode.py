@@ -127,13 +127,12 @@ class ChaincodeWorker:
             origin=kept.origin,
             server=self.servers.look(session.settings.namespace, observed, choice.content, target.package_id),
         )
-        work = replace(work, runtime=_look_at_runtime(work, observed, session))
-        if needs_look(target, deployment):
-            shown = read_runtime(target.definition.name, holders(deployment), work.runtime)
-            seen = await session.initializations.observe(
-                target.channel, target.definition, reported_calls(facts), shown
-            )
-            work = replace(work, initialization=seen)
+        channel, definition, asks_init = target.channel, target.definition, needs_look(target, deployment)
+        done = asks_init and await session.initializations.prove(channel, definition, reported_calls(facts))
+        work = replace(work, runtime=_look_at_runtime(work, observed, session, init_due=asks_init and not done))
+        if asks_init:
+            shown = read_runtime(definition.name, holders(deployment), work.runtime)
+            work = replace(work, initialization=session.initializations.tell(channel, definition, shown))
         return replace(observed, work=work)
 
     async def perform(self, action: WorkAction, observed: ProposalObserved, session: OrganizationSession) -> None:
@@ -156,7 +155,7 @@ class ChaincodeWorker:
 
 
 def _look_at_runtime(
-    work: ChaincodeWork, observed: ProposalObserved, session: OrganizationSession
+    work: ChaincodeWork, observed: ProposalObserved, session: OrganizationSession, *, init_due: bool
 ) -> RuntimeSeen | None:
     """What the server of a committed definition and own peers say; they are asked beside this reconcile."""
     target, peers = work.target, tuple(peer.name for peer in work.deployment.peers if peer.installed)
@@ -180,7 +179,7 @@ def _look_at_runtime(
         target.package_id,
         peers,
         find_server(named, target.package_id, session.view.outlines(), installed),
-        init_due=definition.init_required and not session.initializations.is_proved(target.channel, definition),
+        init_due=init_due,
     )
     return session.runtimes.look(runtime, changed)
 
@@ -188,4 +187,5 @@ def _look_at_runtime(
 def _runs(work: ChaincodeWork) -> bool:
     """Whether own peers run this proposal's package: another accepted one may have the same definition."""
     approval = work.deployment.approval
-    return work.superseded_by is None and (approval is None or approval.package_id == work.target.package_id)
+    is_given_up = work.superseded_by is not None and work.rival_is_same
+    return not is_given_up and (approval is None or approval.package_id == work.target.package_id)
