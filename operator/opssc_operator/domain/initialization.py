@@ -111,18 +111,27 @@ def decide_initialization(
 
 
 def _decide_call(init: Init, target: Target, deployment: DeploymentObserved, observed: InitObserved) -> InitDecision:
-    """The first-ranked approved organization calls; each next one waits for the ones before it."""
+    """The approved organizations take turns by their rank, so that two of them seldom call at once."""
     approved = _approved(deployment.committed.approvals if deployment.committed else {})
     able = holders(deployment)
     waiting = no(Reason.AWAITING_INIT, f"waiting for the Init call, {init.function}")
     if deployment.own_msp_id not in approved or not able:
         return InitDecision(waiting)
     order = rank_by(target.rank_seed, approved)
-    turn = order.index(deployment.own_msp_id) * TAKEOVER_SECONDS - observed.needed_seconds
+    turn = _until_turn(order.index(deployment.own_msp_id), len(order), observed.needed_seconds)
     wait = max(turn, observed.wait_seconds)
     if wait > 0:
         return InitDecision(waiting, requeue_seconds=wait)
     return InitDecision(waiting, action=Initialize(able[0], init), requeue_seconds=TAKEOVER_SECONDS)
+
+
+def _until_turn(rank: int, organizations: int, passed: float) -> float:
+    """How many seconds after ``passed`` the next turn of a rank begins; 0 while it lasts."""
+    begins, round_seconds = rank * TAKEOVER_SECONDS, organizations * TAKEOVER_SECONDS
+    if passed < begins:
+        return begins - passed
+    since = (passed - begins) % round_seconds
+    return 0.0 if since < TAKEOVER_SECONDS else round_seconds - since
 
 
 def _approved(approvals: Mapping[str, bool]) -> frozenset[str]:

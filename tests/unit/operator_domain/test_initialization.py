@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from unit.chaincode import strategies as ledger
 from unit.operator_domain.proposals import ACCEPTED, DEFINITION, DONE, TARGET, observed
 
@@ -36,7 +38,7 @@ DEPLOYED = replace(
     approval=Approval(DEFINED, "basic:" + "00" * 32),
 )
 NEEDED = InitObserved(initialized=False)
-DUE = replace(NEEDED, needed_seconds=TAKEOVER_SECONDS * len(ORGANIZATIONS))
+DUE = replace(NEEDED, needed_seconds=TAKEOVER_SECONDS * rank_by(REQUIRED.rank_seed, ORGANIZATIONS).index("Org1MSP"))
 
 
 def content(init: Init | None = INIT) -> ChaincodeContent:
@@ -126,22 +128,24 @@ def test_what_is_said_of_initialization_is_what_the_own_peer_shows(
     assert words in decision.verdict.message
 
 
-def test_organizations_make_the_call_one_after_the_other_by_rank() -> None:
-    # Given
+@given(st.integers(min_value=0, max_value=10_000))
+def test_organizations_make_the_call_in_turns_by_rank(milliseconds: int) -> None:
+    # Given: how long a call is needed that somebody may be unable to make
+    turn = milliseconds * 10.0 / 1000.0
     order = rank_by(REQUIRED.rank_seed, ORGANIZATIONS)
+    expected = order[int(turn / TAKEOVER_SECONDS) % len(order)]
 
     # When
-    callers = {
-        seconds: [
-            msp_id
-            for msp_id in ORGANIZATIONS
-            if decide(replace(NEEDED, needed_seconds=seconds), own_msp_id=msp_id).action is not None
-        ]
-        for seconds in (0.0, TAKEOVER_SECONDS, 2 * TAKEOVER_SECONDS)
-    }
+    decisions = {msp_id: decide(replace(NEEDED, needed_seconds=turn), own_msp_id=msp_id) for msp_id in ORGANIZATIONS}
 
-    # Then
-    assert [set(found) for found in callers.values()] == [set(order[:1]), set(order[:2]), set(order)]
+    # Then: one calls, and everybody else looks again when its own turn begins
+    assert [msp_id for msp_id, decision in decisions.items() if decision.action is not None] == [expected]
+    for msp_id, decision in decisions.items():
+        wait = decision.requeue_seconds
+        assert wait is not None
+        if msp_id != expected:
+            later = decide(replace(NEEDED, needed_seconds=turn + wait + 1e-6), own_msp_id=msp_id)
+            assert later.action is not None
 
 
 @pytest.mark.parametrize(
