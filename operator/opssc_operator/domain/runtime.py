@@ -211,7 +211,7 @@ def _shared_with(address: str, package_id: str, outlines: Iterable[Outline], ins
 
 def read_refusal(peer: str, text: str) -> PeerReach:
     """What a peer's refusal of the query means (texts: Fabric core/chaincode, core/endorser)."""
-    initialized = judge_initialized(text)
+    initialized = _judge_initialized(text)
     problem = " ".join(text.split())[:200] if initialized is None else ""
     if _NOT_LAUNCHED in text:
         found = _ADDRESS.search(text)
@@ -221,7 +221,7 @@ def read_refusal(peer: str, text: str) -> PeerReach:
     return PeerReach(peer, Reached.YES, "", initialized, problem)
 
 
-def judge_initialized(text: str) -> bool | None:
+def _judge_initialized(text: str) -> bool | None:
     """What a refusal says of the Init call: whoever came to the chaincode, or its start, passed the peer's check."""
     if _NEEDS_INIT in text and "invalid invocation: " in text:
         return False

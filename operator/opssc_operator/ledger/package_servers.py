@@ -36,9 +36,9 @@ class PackageServers:
         """
         known = self._named.get(package_id)
         if known is None and holders and package_id not in self._reading:
-            task = asyncio.create_task(self._read(package_id, holders, changed), name=f"reading {package_id}")
-            self._reading[package_id] = task
-            task.add_done_callback(lambda _: self._reading.pop(package_id, None))
+            self._reading[package_id] = asyncio.create_task(
+                self._read(package_id, holders, changed), name=f"reading {package_id}"
+            )
         return known
 
     async def close(self) -> None:
@@ -49,13 +49,15 @@ class PackageServers:
         await asyncio.gather(*reading, return_exceptions=True)
 
     async def _read(self, package_id: str, holders: Sequence[str], changed: Callable[[], None]) -> None:
-        found = await self._fetch(package_id, holders)
-        if found is None:
-            await asyncio.sleep(self._again_seconds)
-        else:
-            self._named[package_id] = found
-        # Whoever looks now may begin to read it anew.
-        self._reading.pop(package_id, None)
+        try:
+            found = await self._fetch(package_id, holders)
+            if found is None:
+                await asyncio.sleep(self._again_seconds)
+            else:
+                self._named[package_id] = found
+        finally:
+            # Whoever looks from now on may begin to read it anew.
+            del self._reading[package_id]
         changed()
 
     async def _fetch(self, package_id: str, holders: Sequence[str]) -> NamedServer | None:

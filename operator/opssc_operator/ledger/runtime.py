@@ -85,13 +85,12 @@ class _Known:
 
     def seen(self, runtime: Runtime, now: float) -> RuntimeSeen:
         """What is known of the runtime's peers and server."""
-        seen = RuntimeSeen(self.package_id, runtime.server, self.registers, init_due=runtime.init_due)
-        names = _askable(runtime, seen)
+        names = self._askable(runtime)
         reaches = [self.peers[name].reach for name in runtime.peers if name in self.peers]
         unasked = [PeerReach(name, Reached.UNKNOWN) for name in names if name not in self.peers]
         due = min((self.server_due, *(self.peers[name].again if name in self.peers else now for name in names)))
         again = None if due == math.inf else max(due - now, LOOK_AGAIN_SECONDS)
-        return replace(seen, reaches=(*reaches, *unasked), again_seconds=again)
+        return replace(self._server_seen(runtime), reaches=(*reaches, *unasked), again_seconds=again)
 
     def is_due(self, runtime: Runtime, now: float) -> bool:
         """Whether there is anything to ask."""
@@ -99,8 +98,7 @@ class _Known:
 
     def due_peers(self, runtime: Runtime, now: float) -> list[str]:
         """The peers to ask now."""
-        names = _askable(runtime, self.seen(runtime, now))
-        return [name for name in names if name not in self.peers or now >= self.peers[name].due]
+        return [name for name in self._askable(runtime) if name not in self.peers or now >= self.peers[name].due]
 
     def hear_server(self, runtime: Runtime, said: str | None, now: float) -> None:
         """Take over what the server said, None for nothing."""
@@ -125,8 +123,19 @@ class _Known:
     def settle(self, runtime: Runtime) -> None:
         """Leave the server alone once every peer reaches it."""
         looks = [self.peers.get(name) for name in runtime.peers]
-        if self.seen(runtime, 0.0).may_ask_peers and all(_reaches(look) for look in looks):
+        if self._server_seen(runtime).may_ask_peers and all(_reaches(look) for look in looks):
             self.server_due = math.inf
+
+    def _server_seen(self, runtime: Runtime) -> RuntimeSeen:
+        """What is known without the peers."""
+        return RuntimeSeen(self.package_id, runtime.server, self.registers, init_due=runtime.init_due)
+
+    def _askable(self, runtime: Runtime) -> tuple[str, ...]:
+        """The peers that may be asked."""
+        seen = self._server_seen(runtime)
+        if seen.may_ask_peers:
+            return runtime.peers
+        return runtime.peers[:1] if seen.may_ask_one else ()
 
     def forget(self) -> None:
         """Have those asked anew that are not asked again by themselves."""
@@ -135,13 +144,6 @@ class _Known:
         for name, look in self.peers.items():
             if math.isinf(look.due):
                 self.peers[name] = replace(look, due=-math.inf, again=-math.inf)
-
-
-def _askable(runtime: Runtime, seen: RuntimeSeen) -> tuple[str, ...]:
-    """The peers that may be asked."""
-    if seen.may_ask_peers:
-        return runtime.peers
-    return runtime.peers[:1] if seen.may_ask_one else ()
 
 
 def _reaches(look: _PeerLook | None) -> bool:
