@@ -421,31 +421,6 @@ def test_what_the_own_peer_does_not_show_yet_is_looked_for_again(
     assert ConditionType.STALLED not in decision.conditions
 
 
-@pytest.mark.parametrize(
-    ("given_facts", "stalled"),
-    [pytest.param(facts(), False, id="voting"), pytest.param(ACCEPTED, True, id="accepted")],
-)
-def test_own_peers_that_have_to_be_upgraded_are_looked_at_again(given_facts: Facts, stalled: bool) -> None:
-    seen = observed(given_facts, own_msp_id="Org2MSP", manifest=OBSERVER, verified=no(Reason.PEER_TOO_OLD, "peer1"))
-    decision = decide_proposal(seen)
-    assert decision.requeue_seconds == 30.0
-    assert (decision.ledger_actions, decision.conditions[ConditionType.READY].reason) == ((), Reason.PEER_TOO_OLD)
-    assert (ConditionType.STALLED in decision.conditions) is stalled
-
-
-@pytest.mark.parametrize(
-    ("plan", "stalled", "seconds"),
-    [
-        pytest.param(no(Reason.PEER_TOO_OLD, "peer1"), True, 30.0, id="too-old"),
-        pytest.param(unknown(Reason.AWAITING_VERIFICATION, "peer1"), False, 10.0, id="not-said-yet"),
-    ],
-)
-def test_what_own_peers_keep_from_being_proposed_is_planned_again(plan: Verdict, stalled: bool, seconds: float) -> None:
-    decision = decide_proposal(observed(None, plan=plan))
-    assert (decision.ledger_actions, decision.requeue_seconds) == ((), seconds)
-    assert (ConditionType.STALLED in decision.conditions) is stalled
-
-
 def test_between_deadline_and_expiry_no_vote_is_sent() -> None:
     # Given
     late = PROPOSAL.deadline + timedelta(seconds=1)
