@@ -11,7 +11,13 @@ from typing import Final
 
 from fabric_admin import package
 from fabric_admin.errors import FabricError, PackageError
-from opssc_operator.domain.runtime import STARTED_BY_PEERS, UNREADABLE, NamedServer, is_started_by_peers, read_server
+from opssc_operator.domain.server_address import (
+    STARTED_BY_PEERS,
+    UNREADABLE,
+    NamedServer,
+    is_started_by_peers,
+    read_server,
+)
 from opssc_operator.ledger.peers import OwnPeers
 
 AGAIN_SECONDS: Final = 60.0

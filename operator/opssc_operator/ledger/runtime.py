@@ -19,12 +19,12 @@ from opssc_operator.domain.runtime import (
     PeerReach,
     Reached,
     RuntimeSeen,
-    ServerAddress,
     learn,
     peer_pause,
     read_refusal,
     usual_pause,
 )
+from opssc_operator.domain.server_address import ServerAddress
 from opssc_operator.ledger.peers import QUERY_SECONDS, OwnPeer, OwnPeers
 
 QUESTION: Final = (b"org.hyperledger.fabric:GetMetadata",)

@@ -26,7 +26,8 @@ from opssc_operator.domain.initialization import (
 )
 from opssc_operator.domain.proposal import decide_proposal
 from opssc_operator.domain.reporting import missing_reports
-from opssc_operator.domain.runtime import PeerReach, Reached, RuntimeSeen, ServerAddress
+from opssc_operator.domain.runtime import PeerReach, Reached, RuntimeSeen
+from opssc_operator.domain.server_address import ServerAddress
 
 ORGANIZATIONS = ("Org1MSP", "Org2MSP", "Org3MSP")
 INIT = Init(function="Init", args=("1",))

@@ -25,23 +25,25 @@ from opssc_chaincode.model import (
 from opssc_operator.api.conditions import Reason
 from opssc_operator.domain.outline import outline_of
 from opssc_operator.domain.runtime import (
-    CONNECTION_FILE,
     LOOK_AGAIN_SECONDS,
     START_UP_SECONDS,
-    STARTED_BY_PEERS,
-    UNREADABLE,
-    NamedServer,
     PeerReach,
     Reached,
     RuntimeSeen,
-    ServerAddress,
-    find_server,
     judge_reach,
     learn,
     look_again,
-    name_server,
     peer_pause,
     read_refusal,
+)
+from opssc_operator.domain.server_address import (
+    CONNECTION_FILE,
+    STARTED_BY_PEERS,
+    UNREADABLE,
+    NamedServer,
+    ServerAddress,
+    find_server,
+    name_server,
     read_server,
 )
 

@@ -10,7 +10,7 @@ import pytest
 
 from fabric_admin import package
 from fabric_admin.errors import FabricError, TransportError
-from opssc_operator.domain.runtime import STARTED_BY_PEERS, UNREADABLE, NamedServer
+from opssc_operator.domain.server_address import STARTED_BY_PEERS, UNREADABLE, NamedServer
 from opssc_operator.ledger.package_servers import PackageServers, named_by
 
 if TYPE_CHECKING:

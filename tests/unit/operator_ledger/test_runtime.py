@@ -17,7 +17,8 @@ from unit.fabric_io.scripted import ScriptedNode
 from fabric_devnet.crypto import CertificateAuthority
 from opssc_chaincode.contract import OpsscChaincode
 from opssc_chaincode.shim.server import Server
-from opssc_operator.domain.runtime import PeerReach, Reached, RuntimeSeen, ServerAddress
+from opssc_operator.domain.runtime import PeerReach, Reached, RuntimeSeen
+from opssc_operator.domain.server_address import ServerAddress
 from opssc_operator.ledger.peers import OwnPeers, PeerAddress
 from opssc_operator.ledger.runtime import Runtime, RuntimeLooks
 

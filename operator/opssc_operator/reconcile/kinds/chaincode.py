@@ -24,7 +24,8 @@ from opssc_operator.domain.kinds.chaincode_work import ChaincodeWork, OwnCommit
 from opssc_operator.domain.observation import ProposalObserved, rank_seed
 from opssc_operator.domain.planning import Outset, Plan, PlanningObserved, plan_proposal
 from opssc_operator.domain.report import own_report
-from opssc_operator.domain.runtime import RuntimeSeen, find_server, name_server
+from opssc_operator.domain.runtime import RuntimeSeen
+from opssc_operator.domain.server_address import find_server, name_server
 from opssc_operator.domain.verdict import Verdict, unknown
 from opssc_operator.domain.verification import Grounds, judge_staleness, verify_proposal
 from opssc_operator.domain.work_action import WorkAction
